@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* base/header.h - the header file of one disk: DATASTORE/.weir/disks/<id>.header
+ *
+ * The true place of a disk's id, policy and which file it is.  Two slots of 4096 bytes; the one
+ * with the higher generation and a good checksum counts.  A change writes the other slot and
+ * syncs it, so after a kill or a power cut at any moment the header is the old one or the new
+ * one.  The file is named by the id and never renamed.  docs/format.md has every byte.
+ *
+ * Which file is which disk is said by the xattr trusted.weir.disk on the backing inode (the id as
+ * 32 hex digits).  A file whose handle differs from the header's is a copy, and not the disk.
+ *
+ * Refuses    a slot with an unknown incompatible feature flag: -EPROTO.  No good slot: -EUCLEAN.
+ * Threads    callers serialise changes of one header.
+ */
+#ifndef BASE_HEADER_H
+#define BASE_HEADER_H
+
+#include "base/catalog.h"
+
+struct disk_header {
+	struct disk_id id;
+	uint64_t generation; /* of the slot it was read from; header_write increases it */
+	uint32_t flags;      /* enum catalog_disk_flags */
+	struct handle handle;
+	uint64_t policy_version;
+	char policy[64]; /* "": none any more */
+	uint64_t assigned_ns; /* CLOCK_REALTIME */
+	uint32_t assigned_uid;
+};
+
+/* @disks_fd is the directory .weir/disks. */
+int header_create(int disks_fd, const struct disk_header *h); /* durable; -EEXIST */
+int header_read(int disks_fd, const struct disk_id *id, struct disk_header *ret);
+int header_write(int disks_fd, struct disk_header *h); /* durable; h->generation goes up */
+int header_remove(int disks_fd, const struct disk_id *id);
+/* Every header in the directory; unreadable ones are given to @each with the error in @r. */
+int header_each(int disks_fd,
+		int (*each)(const struct disk_id *id, int r, const struct disk_header *h, void *data),
+		void *data);
+
+int disk_mark_read(int fd, struct disk_id *ret); /* -ENODATA: none; -ENOTSUP: no such xattrs */
+int disk_mark_write(int fd, const struct disk_id *id);
+int disk_mark_remove(int fd);
+
+void disk_id_new(struct disk_id *ret);
+void disk_id_text(const struct disk_id *id, char ret[33]);
+int disk_id_parse(const char *text, struct disk_id *ret); /* -EINVAL */
+
+#endif

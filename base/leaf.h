@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* base/leaf.h - the bottom of a stack: the backing file itself.
+ *
+ * Same offsets, same size.  Seals that reach the leaf are refused with -EINVAL until there is a
+ * seal file to put them in.  Descriptors come from the fd cache for the time of a call, so a disk
+ * that nobody uses holds none.
+ *
+ * The space of a trim is given back with FALLOC_FL_PUNCH_HOLE, zero is FALLOC_FL_ZERO_RANGE with
+ * a written fallback, reserve is FALLOC_FL_KEEP_SIZE; where the filesystem lacks one of them the
+ * result is the same bytes, or -EOPNOTSUPP for reserve.
+ */
+#ifndef BASE_LEAF_H
+#define BASE_LEAF_H
+
+#include "base/fdcache.h"
+#include "base/stage.h"
+
+/* An open leaf on the file of @h.  @cache is borrowed, @h is copied.
+ * Ended by stack_free, or leaf_free while it is in no stack. */
+int leaf_new(struct fdcache *cache, const struct handle *h, struct stage **ret);
+void leaf_free(struct stage *leaf);
+
+#endif

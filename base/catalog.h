@@ -20,7 +20,9 @@
  *            created in a temporary directory, synced and renamed.
  * Threads    any.  Reads use short read transactions; commits are serialised inside.
  * Refuses    a newer incompatible format (-EPROTO), damage (-EUCLEAN), another datastore's
- *            catalog (-EXDEV), a network filesystem (-EREMOTE).
+ *            catalog (-EXDEV), a network filesystem or FUSE, which may be one (-EREMOTE).
+ * Errors     of every call, besides its own: -EUCLEAN (a damaged record: stop, and rebuild),
+ *            -ENOSPC (no room; nothing was changed), -EIO, -ENOMEM.
  */
 #ifndef BASE_CATALOG_H
 #define BASE_CATALOG_H
@@ -29,9 +31,10 @@
 
 #include "base/handle.h"
 
-#define CATALOG_ID_BITS          43
-#define CATALOG_INCARNATION_MAX  ((1u << 20) - 1)
-#define CATALOG_NAME_MAX         255
+#define CATALOG_ID_BITS		43
+#define CATALOG_INCARNATION_MAX ((1u << 20) - 1)
+#define CATALOG_NAME_MAX	255
+#define CATALOG_ID_ROOT		1 /* incarnation 0, which no catalog has */
 
 struct catalog;
 
@@ -41,13 +44,13 @@ struct disk_id {
 
 /* Which datastore a catalog belongs to. */
 struct catalog_identity {
-	uint8_t fs_uuid[16];   /* of the backing filesystem */
-	struct handle root;    /* of the datastore directory */
+	uint8_t fs_uuid[16]; /* of the backing filesystem */
+	struct handle root;  /* of the datastore directory */
 };
 
 struct catalog_node {
-	uint64_t id;      /* incarnation << 43 | counter */
-	uint64_t parent;  /* a hint; 0: unknown */
+	uint64_t id;	 /* incarnation << 43 | counter */
+	uint64_t parent; /* a hint; 0: unknown */
 	struct handle handle;
 	char name[CATALOG_NAME_MAX + 1]; /* a hint; "": unknown */
 };
@@ -68,16 +71,20 @@ struct catalog_disk {
 	char policy[64];
 };
 
-/* Walk all of the environment in @dir in a child process and check every record.
+/* @dir below is the state directory: the environment lies in @dir/catalog. */
+
+/* Walk all of the environment in @dir in a child process and check every record.  Nobody may
+ * have it open meanwhile, and the caller has no threads yet.
  * 0, -ENOENT (there is none), -EUCLEAN (damaged), -EPROTO (too new), -EXDEV (another
- * datastore's).  *ret_why, if not NULL, is a sentence for people (malloc'ed). */
+ * datastore's; not looked at when @who is NULL), -ETIMEDOUT (30 s and more for a large one).
+ * *ret_why, if not NULL, is a sentence for people (malloc'ed), set when the result is not 0. */
 int catalog_check_in_child(const char *dir, const struct catalog_identity *who, char **ret_why);
 
 /* Open the environment in @dir, which catalog_check_in_child found good. */
 int catalog_open(const char *dir, const struct catalog_identity *who, struct catalog **ret);
 
 /* Make a new, empty environment in @dir (which may hold an old one: it is moved aside to
- * "catalog.damaged-N" and kept), with @incarnation. */
+ * "catalog.damaged-N" and kept), with @incarnation, 1 to CATALOG_INCARNATION_MAX (-EINVAL). */
 int catalog_create(const char *dir, const struct catalog_identity *who, uint32_t incarnation);
 
 void catalog_close(struct catalog *c); /* accepts NULL */
@@ -91,21 +98,28 @@ int catalog_reserve(struct catalog *c, uint64_t n, uint64_t *ret_first);
 int catalog_find_handle(struct catalog *c, const struct handle *h, uint64_t *ret_id);
 int catalog_find_node(struct catalog *c, uint64_t id, struct catalog_node *ret);
 
-/* One transaction: insert or replace @n nodes (a node with handle.len 0 is deleted by id). */
+/* One transaction: insert or replace @n nodes (a node with handle.len 0 is deleted by id).  An id
+ * that gets another handle loses the one it had; an id whose handle goes to another id is
+ * deleted.  Of an id or a handle that is twice in @nodes the last one counts.  Any order.
+ *
+ * -EINVAL  an id that was not reserved (only CATALOG_ID_ROOT may be), a name without an end, a
+ *          handle longer than HANDLE_MAX or without zeros behind it: nothing is put */
 int catalog_put_nodes(struct catalog *c, const struct catalog_node *nodes, size_t n);
 
 int catalog_put_disk(struct catalog *c, const struct catalog_disk *d);
-int catalog_delete_disk(struct catalog *c, const struct disk_id *id);
-/* Calls @each for every disk; stops at its first non-zero result and returns that. */
+int catalog_delete_disk(struct catalog *c, const struct disk_id *id); /* -ENOENT */
+/* Calls @each for every disk; stops at its first non-zero result and returns that.  @each may
+ * change the catalog; a disk put meanwhile is seen or not. */
 int catalog_each_disk(struct catalog *c, int (*each)(const struct catalog_disk *d, void *data),
 		      void *data);
 
-/* What recognition saw (JSON text, at most 16 KiB).  *ret is malloc'ed. */
+/* What recognition saw (JSON text, at most 16 KiB: -E2BIG).  *ret is malloc'ed; -ENOENT. */
 int catalog_find_facts(struct catalog *c, const struct handle *h, char **ret);
 int catalog_put_facts(struct catalog *c, const struct handle *h, const char *json);
 
 struct catalog_counts {
-	uint64_t nodes, disks, facts, bytes;
+	uint64_t nodes, disks, facts;
+	uint64_t bytes; /* of the file */
 };
 int catalog_count(struct catalog *c, struct catalog_counts *ret);
 

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* base/catalog.c - opening the catalog, and reading from it; see base/catalog.h.
+ *
+ * A lookup borrows a read transaction that was reset, renews it, copies what it wants out of the
+ * map, resets it and gives it back: about a microsecond, and no snapshot is held between two
+ * lookups.  Nothing calls out while a read transaction is open.
+ *
+ * Invariant  c->reader holds transactions that are reset only.
+ */
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "base/catalog_internal.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+
+/* A reading transaction in use, and where it came from. */
+struct reading {
+	struct catalog *c;
+	MDB_txn *txn;
+};
+
+int catalog_errno(int lmdb_result)
+{
+	switch (lmdb_result) {
+	case MDB_SUCCESS:
+		return 0;
+	case MDB_NOTFOUND:
+		return -ENOENT;
+	case MDB_KEYEXIST:
+		return -EEXIST;
+	case MDB_MAP_FULL:
+		return CATALOG_MAP_FULL;
+	case MDB_TXN_FULL:
+		return -E2BIG;
+	case MDB_READERS_FULL:
+		return -EAGAIN;
+	case MDB_VERSION_MISMATCH:
+		return -EPROTO;
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INVALID:
+	case MDB_INCOMPATIBLE:
+	case MDB_PAGE_FULL:
+	case MDB_CURSOR_FULL:
+		return -EUCLEAN;
+	}
+	return lmdb_result > 0 ? -lmdb_result : -EIO;
+}
+
+int catalog_refuse_network(const char *dir)
+{
+	struct statfs fs;
+
+	if (statfs(dir, &fs) < 0)
+		return -errno;
+
+	switch ((uint32_t)fs.f_type) {
+	case NFS_SUPER_MAGIC:
+	case SMB_SUPER_MAGIC:
+	case CIFS_SUPER_MAGIC:
+	case SMB2_SUPER_MAGIC:
+	case CEPH_SUPER_MAGIC:
+	case AFS_SUPER_MAGIC:
+	case CODA_SUPER_MAGIC:
+	case V9FS_MAGIC:
+	case FUSE_SUPER_MAGIC: /* sshfs and its like cannot be told from the others */
+		return -EREMOTE;
+	}
+	return 0;
+}
+
+static int reading_new(struct catalog *c, MDB_txn **ret)
+{
+	size_t start = ((uintptr_t)pthread_self() >> 12) % CATALOG_READERS;
+
+	for (size_t i = 0; i < CATALOG_READERS; i++) {
+		_Atomic(MDB_txn *) *slot = &c->reader[(start + i) % CATALOG_READERS];
+		MDB_txn *txn;
+
+		if (!atomic_load_explicit(slot, memory_order_relaxed))
+			continue;
+		txn = atomic_exchange(slot, NULL);
+		if (!txn)
+			continue;
+		*ret = txn;
+		return catalog_errno(mdb_txn_renew(txn));
+	}
+	*ret = NULL;
+	return catalog_errno(mdb_txn_begin(c->env, NULL, MDB_RDONLY, ret));
+}
+
+static void reading_end(struct reading *reading)
+{
+	struct catalog *c = reading->c;
+	size_t start = ((uintptr_t)pthread_self() >> 12) % CATALOG_READERS;
+
+	if (!c)
+		return;
+	if (reading->txn)
+		mdb_txn_reset(reading->txn);
+	for (size_t i = 0; i < CATALOG_READERS && reading->txn; i++) {
+		MDB_txn *empty = NULL;
+
+		if (atomic_compare_exchange_strong(&c->reader[(start + i) % CATALOG_READERS],
+						   &empty, reading->txn))
+			reading->txn = NULL;
+	}
+	mdb_txn_abort(reading->txn);
+	pthread_rwlock_unlock(&c->map_lock);
+}
+
+/* On success and on failure: reading_end follows, by attribute. */
+static int reading_begin(struct catalog *c, struct reading *ret)
+{
+	int r;
+
+	pthread_rwlock_rdlock(&c->map_lock);
+	ret->c = c;
+	r = reading_new(c, &ret->txn);
+	if (r < 0 && ret->txn) { /* not renewed: of no use to the next one either */
+		mdb_txn_abort(ret->txn);
+		ret->txn = NULL;
+	}
+	return r;
+}
+
+int catalog_state_get(struct catalog *c, MDB_txn *txn, struct catalog_state *ret)
+{
+	struct bytes key = {CATALOG_KEY_STATE, strlen(CATALOG_KEY_STATE)}, value;
+	int r;
+
+	r = catalog_get(c, txn, CATALOG_META, key.data, key.len, &value);
+	if (r < 0)
+		return r == -ENOENT ? -EUCLEAN : r;
+
+	return catalog_decode_state(c->format.sum_key, key, value, ret);
+}
+
+static int format_get(struct catalog *c, MDB_txn *txn)
+{
+	struct bytes key = {CATALOG_KEY_FORMAT, strlen(CATALOG_KEY_FORMAT)}, value;
+	int r;
+
+	r = catalog_get(c, txn, CATALOG_META, key.data, key.len, &value);
+	if (r < 0)
+		return r == -ENOENT ? -EUCLEAN : r;
+
+	return catalog_decode_format(key, value, &c->format);
+}
+
+static bool identity_equal(const struct catalog_identity *a, const struct catalog_identity *b)
+{
+	return memcmp(a->fs_uuid, b->fs_uuid, sizeof a->fs_uuid) == 0 &&
+	       a->root.type == b->root.type && a->root.len == b->root.len &&
+	       memcmp(a->root.data, b->root.data, sizeof a->root.data) == 0;
+}
+
+/* Table handles belong to the environment once the transaction that opened them commits. */
+static int tables_open(struct catalog *c, const struct catalog_identity *who)
+{
+	struct catalog_state state;
+	MDB_txn *txn;
+	int r;
+
+	r = catalog_errno(mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn));
+	if (r < 0)
+		return r;
+
+	for (int t = 0; t < CATALOG_TABLES && r == 0; t++)
+		r = catalog_errno(mdb_dbi_open(txn, catalog_table_names[t], 0, &c->table[t]));
+	if (r == -ENOENT)
+		r = -EUCLEAN;
+	if (r == 0)
+		r = format_get(c, txn);
+	if (r == 0)
+		r = catalog_state_get(c, txn, &state);
+	if (r == 0 && !identity_equal(&c->format.who, who))
+		r = -EXDEV;
+	if (r < 0) {
+		mdb_txn_abort(txn);
+		return r;
+	}
+	c->incarnation = state.incarnation;
+	return catalog_errno(mdb_txn_commit(txn));
+}
+
+static int env_open(struct catalog *c, const char *dir)
+{
+	char path[4096];
+	int r;
+
+	if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, CATALOG_DIRECTORY) >= sizeof path)
+		return -ENAMETOOLONG;
+	if (access(path, F_OK) < 0)
+		return -errno;
+
+	r = mdb_env_create(&c->env);
+	if (r == 0)
+		r = mdb_env_set_mapsize(c->env, c->map_bytes);
+	if (r == 0)
+		r = mdb_env_set_maxdbs(c->env, CATALOG_TABLES);
+	if (r == 0)
+		r = mdb_env_set_maxreaders(c->env, CATALOG_READERS_MAX);
+	if (r == 0)
+		r = mdb_env_open(c->env, path, MDB_NOTLS, 0600);
+	return catalog_errno(r);
+}
+
+static void catalog_closep(struct catalog **c)
+{
+	catalog_close(*c);
+}
+
+int catalog_open_sized(const char *dir, const struct catalog_identity *who, uint64_t map_bytes,
+		       uint64_t map_bytes_max, struct catalog **ret)
+{
+	_cleanup_(catalog_closep) struct catalog *c = NULL;
+	int r;
+
+	r = catalog_refuse_network(dir);
+	if (r < 0)
+		return r;
+	if (sodium_init() < 0)
+		return -ENOSYS;
+	c = calloc(1, sizeof *c);
+	if (!c)
+		return -ENOMEM;
+
+	c->map_bytes = map_bytes;
+	c->map_bytes_max = map_bytes_max;
+	pthread_mutex_init(&c->write_lock, NULL);
+	pthread_rwlock_init(&c->map_lock, NULL);
+	r = env_open(c, dir);
+	if (r < 0)
+		return r;
+	r = tables_open(c, who);
+	if (r < 0)
+		return r;
+
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+int catalog_open(const char *dir, const struct catalog_identity *who, struct catalog **ret)
+{
+	return catalog_open_sized(dir, who, CATALOG_MAP_BYTES, CATALOG_MAP_BYTES_MAX, ret);
+}
+
+void catalog_close(struct catalog *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < CATALOG_READERS; i++)
+		mdb_txn_abort(c->reader[i]);
+	if (c->env)
+		mdb_env_close(c->env);
+	pthread_rwlock_destroy(&c->map_lock);
+	pthread_mutex_destroy(&c->write_lock);
+	free(c);
+}
+
+uint32_t catalog_incarnation(struct catalog *c)
+{
+	return c->incarnation;
+}
+
+int catalog_find_handle(struct catalog *c, const struct handle *h, uint64_t *ret_id)
+{
+	_cleanup_(reading_end) struct reading reading = {0};
+	uint8_t key[CATALOG_KEY_MAX];
+	struct bytes k = {key, 0}, value;
+	int r;
+
+	if (!catalog_handle_valid(h))
+		return -EINVAL;
+	r = reading_begin(c, &reading);
+	if (r < 0)
+		return r;
+
+	k.len = catalog_key_handle(h, key);
+	r = catalog_get(c, reading.txn, CATALOG_HANDLES, k.data, k.len, &value);
+	if (r < 0)
+		return r;
+	return catalog_decode_handle(c->format.sum_key, k, value, ret_id);
+}
+
+int catalog_find_node(struct catalog *c, uint64_t id, struct catalog_node *ret)
+{
+	_cleanup_(reading_end) struct reading reading = {0};
+	uint8_t key[8];
+	struct bytes k = {key, catalog_key_node(id, key)}, value;
+	int r;
+
+	r = reading_begin(c, &reading);
+	if (r < 0)
+		return r;
+
+	r = catalog_get(c, reading.txn, CATALOG_NODES, k.data, k.len, &value);
+	if (r < 0)
+		return r;
+	return catalog_decode_node(c->format.sum_key, k, value, ret);
+}
+
+int catalog_find_facts(struct catalog *c, const struct handle *h, char **ret)
+{
+	_cleanup_(reading_end) struct reading reading = {0};
+	uint8_t key[CATALOG_KEY_MAX];
+	struct bytes k = {key, 0}, value, json;
+	int r;
+
+	if (!catalog_handle_valid(h))
+		return -EINVAL;
+	r = reading_begin(c, &reading);
+	if (r < 0)
+		return r;
+
+	k.len = catalog_key_handle(h, key);
+	r = catalog_get(c, reading.txn, CATALOG_FACTS, k.data, k.len, &value);
+	if (r < 0)
+		return r;
+	r = catalog_decode_facts(c->format.sum_key, k, value, &json);
+	if (r < 0)
+		return r;
+
+	*ret = strndup(json.data, json.len);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* The next few disks behind @after (or the first ones, when it is NULL): their number. */
+static int next_disks(struct catalog *c, const struct disk_id *after, struct catalog_disk *ret,
+		      int max)
+{
+	_cleanup_(reading_end) struct reading reading = {0};
+	MDB_val k = catalog_val(after, sizeof *after), v;
+	MDB_cursor *cursor;
+	int r, n = 0;
+
+	r = reading_begin(c, &reading);
+	if (r < 0)
+		return r;
+	r = catalog_errno(mdb_cursor_open(reading.txn, c->table[CATALOG_DISKS], &cursor));
+	if (r < 0)
+		return r;
+
+	r = mdb_cursor_get(cursor, &k, &v, after ? MDB_SET_RANGE : MDB_FIRST);
+	if (r == 0 && after && k.mv_size == sizeof *after &&
+	    memcmp(k.mv_data, after, sizeof *after) == 0)
+		r = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+	r = catalog_errno(r);
+	while (r == 0 && n < max) {
+		r = catalog_decode_disk(c->format.sum_key, catalog_bytes(k), catalog_bytes(v),
+					&ret[n]);
+		if (r == 0) {
+			n++;
+			r = catalog_errno(mdb_cursor_get(cursor, &k, &v, MDB_NEXT));
+		}
+	}
+	mdb_cursor_close(cursor);
+	return r == 0 || r == -ENOENT ? n : r;
+}
+
+/* In small groups, each from a snapshot of its own: @each may change the catalog. */
+int catalog_each_disk(struct catalog *c, int (*each)(const struct catalog_disk *d, void *data),
+		      void *data)
+{
+	struct catalog_disk disks[16];
+	struct disk_id last;
+	int r, n;
+
+	n = next_disks(c, NULL, disks, ARRAY_SIZE(disks));
+	while (n > 0) {
+		last = disks[n - 1].id;
+		for (int i = 0; i < n; i++) {
+			r = each(&disks[i], data);
+			if (r)
+				return r;
+		}
+		n = next_disks(c, &last, disks, ARRAY_SIZE(disks));
+	}
+	return n;
+}
+
+int catalog_count(struct catalog *c, struct catalog_counts *ret)
+{
+	static const enum catalog_table tables[] = {CATALOG_NODES, CATALOG_DISKS, CATALOG_FACTS};
+	_cleanup_(reading_end) struct reading reading = {0};
+	uint64_t n[ARRAY_SIZE(tables)];
+	MDB_envinfo info;
+	MDB_stat stat;
+	int r;
+
+	r = reading_begin(c, &reading);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+		r = catalog_errno(mdb_stat(reading.txn, c->table[tables[i]], &stat));
+		if (r < 0)
+			return r;
+		n[i] = stat.ms_entries;
+	}
+	mdb_env_info(c->env, &info);
+	*ret = (struct catalog_counts){
+		.nodes = n[0],
+		.disks = n[1],
+		.facts = n[2],
+		.bytes = (info.me_last_pgno + 1) * stat.ms_psize,
+	};
+	return 0;
+}

@@ -9,7 +9,8 @@
  * Which file is which disk is said by the xattr trusted.weir.disk on the backing inode (the id as
  * 32 hex digits).  A file whose handle differs from the header's is a copy, and not the disk.
  *
- * Refuses    a slot with an unknown incompatible feature flag: -EPROTO.  No good slot: -EUCLEAN.
+ * Refuses    a newest slot with an unknown incompatible feature flag: -EPROTO.  No good slot, or
+ *            another disk's header under this name: -EUCLEAN.
  * Threads    callers serialise changes of one header.
  */
 #ifndef BASE_HEADER_H
@@ -20,25 +21,42 @@
 struct disk_header {
 	struct disk_id id;
 	uint64_t generation; /* of the slot it was read from; header_write increases it */
-	uint32_t flags;      /* enum catalog_disk_flags */
+	uint32_t flags;	     /* enum catalog_disk_flags */
 	struct handle handle;
 	uint64_t policy_version;
-	char policy[64]; /* "": none any more */
+	char policy[64];      /* "": none any more */
 	uint64_t assigned_ns; /* CLOCK_REALTIME */
 	uint32_t assigned_uid;
 };
 
-/* @disks_fd is the directory .weir/disks. */
-int header_create(int disks_fd, const struct disk_header *h); /* durable; -EEXIST */
-int header_read(int disks_fd, const struct disk_id *id, struct disk_header *ret);
-int header_write(int disks_fd, struct disk_header *h); /* durable; h->generation goes up */
-int header_remove(int disks_fd, const struct disk_id *id);
-/* Every header in the directory; unreadable ones are given to @each with the error in @r. */
+/* @disks_fd is the directory .weir/disks, opened for reading (not O_PATH). */
+
+/* Durable, name and all; the generation is 1, whatever @h says.  -EEXIST, -EINVAL (no end in
+ * policy, a handle too long). */
+int header_create(int disks_fd, const struct disk_header *h);
+
+int header_read(int disks_fd, const struct disk_id *id, struct disk_header *ret); /* -ENOENT */
+
+/* Durable when it returns 0, and then h->generation went up by one.  @h was read before: its
+ * generation says what it replaces.  After another error the header reads as the old one, but a
+ * power cut may still turn it into the new one; try again with the same @h.
+ *
+ * -ESTALE  the header was changed since @h was read
+ * -EROFS   a later version's header, which may only be read */
+int header_write(int disks_fd, struct disk_header *h);
+
+int header_remove(int disks_fd, const struct disk_id *id); /* durable; -ENOENT */
+
+/* Every header in the directory; unreadable ones are given to @each with the error in @r and NULL
+ * in @h.  Stops at its first non-zero result and returns that. */
 int header_each(int disks_fd,
-		int (*each)(const struct disk_id *id, int r, const struct disk_header *h, void *data),
+		int (*each)(const struct disk_id *id, int r, const struct disk_header *h,
+			    void *data),
 		void *data);
 
-int disk_mark_read(int fd, struct disk_id *ret); /* -ENODATA: none; -ENOTSUP: no such xattrs */
+/* @fd may be O_PATH.  -ENODATA: none; -ENOTSUP: no such xattrs; -EUCLEAN: a mark that is no id.
+ * Neither of the others syncs: the caller's fsync of the file does. */
+int disk_mark_read(int fd, struct disk_id *ret);
 int disk_mark_write(int fd, const struct disk_id *id);
 int disk_mark_remove(int fd);
 

@@ -31,10 +31,10 @@
 
 #include "base/handle.h"
 
-#define CATALOG_ID_BITS		43
+#define CATALOG_ID_BITS         43
 #define CATALOG_INCARNATION_MAX ((1u << 20) - 1)
-#define CATALOG_NAME_MAX	255
-#define CATALOG_ID_ROOT		1 /* incarnation 0, which no catalog has */
+#define CATALOG_NAME_MAX        255
+#define CATALOG_ID_ROOT         1 /* incarnation 0, which no catalog has */
 
 struct catalog;
 
@@ -49,7 +49,7 @@ struct catalog_identity {
 };
 
 struct catalog_node {
-	uint64_t id;	 /* incarnation << 43 | counter */
+	uint64_t id;     /* incarnation << 43 | counter */
 	uint64_t parent; /* a hint; 0: unknown */
 	struct handle handle;
 	char name[CATALOG_NAME_MAX + 1]; /* a hint; "": unknown */

@@ -21,7 +21,7 @@
 struct disk_header {
 	struct disk_id id;
 	uint64_t generation; /* of the slot it was read from; header_write increases it */
-	uint32_t flags;	     /* enum catalog_disk_flags */
+	uint32_t flags;      /* enum catalog_disk_flags */
 	struct handle handle;
 	uint64_t policy_version;
 	char policy[64];      /* "": none any more */

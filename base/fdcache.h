@@ -5,8 +5,9 @@
  * thousand known files need no more descriptors than a thousand.
  *
  * A descriptor is found by handle and kind.  Idle ones are closed in least-recently-used order
- * when there are more than the capacity; borrowed ones are never closed, so the cache may exceed
- * its capacity by the number of borrowers.
+ * when there are more than the capacity (kept per shard: each has its part of it), all of them
+ * when the process runs out of descriptors; borrowed ones are never closed, so the cache may
+ * exceed its capacity by the number of borrowers.
  *
  * Invariant  an entry that fdcache_forget was called for is never given out again, and is closed
  *            when its last borrower returns it.
@@ -48,13 +49,16 @@ static inline void fdref_putp(struct fdref **r)
 	fdref_put(*r);
 }
 
-/* Give an open descriptor to the cache (just created, say): it is the cache's from now on.
- * *ret may be NULL. */
-void fdcache_add(struct fdcache *c, const struct handle *h, enum fd_kind kind, int fd,
-		 struct fdref **ret);
+/* Give an open descriptor to the cache (just created, say): it is the cache's from now on, also
+ * on failure, and closed at once when the cache has one that serves as well.  @ret may be NULL.
+ *
+ * -ENOMEM */
+int fdcache_add(struct fdcache *c, const struct handle *h, enum fd_kind kind, int fd,
+		struct fdref **ret);
 
-/* Close every idle descriptor of the file, and borrowed ones when they come back. True when none
- * is borrowed any more, so that no descriptor of ours is open on it. */
+/* Close every idle descriptor of the file, and borrowed ones when they come back.  True when no
+ * descriptor of ours is open on it any more; false while one is borrowed, being opened or being
+ * closed: ask again. */
 bool fdcache_forget(struct fdcache *c, const struct handle *h);
 
 size_t fdcache_open_count(struct fdcache *c);

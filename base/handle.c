@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* base/handle.c - see base/handle.h. */
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/handle.h"
+
+/* The kernel's struct with room for the longest handle we accept. */
+union kernel_handle {
+	struct file_handle head;
+	char room[sizeof(struct file_handle) + HANDLE_MAX];
+};
+
+int handle_get(int dirfd, const char *name, struct handle *ret, int *ret_mount_id)
+{
+	union kernel_handle kernel = {.head.handle_bytes = HANDLE_MAX};
+
+	if (name_to_handle_at(dirfd, name, &kernel.head, ret_mount_id, *name ? 0 : AT_EMPTY_PATH) <
+	    0)
+		return -errno;
+
+	*ret = (struct handle){
+		.type = kernel.head.handle_type,
+		.len = (uint8_t)kernel.head.handle_bytes,
+	};
+	memcpy(ret->data, kernel.room + sizeof kernel.head, ret->len);
+	return 0;
+}
+
+int handle_open(int mount_fd, const struct handle *h, int flags)
+{
+	union kernel_handle kernel;
+	int fd;
+
+	if (h->len > HANDLE_MAX)
+		return -EINVAL; /* from a damaged record: the kernel must not read past it */
+	kernel.head.handle_bytes = h->len;
+	kernel.head.handle_type = h->type;
+	memcpy(kernel.room + sizeof kernel.head, h->data, h->len);
+
+	do {
+		fd = open_by_handle_at(mount_fd, &kernel.head, flags);
+	} while (fd < 0 && errno == EINTR);
+	return fd < 0 ? -errno : fd;
+}
+
+bool handle_equal(const struct handle *a, const struct handle *b)
+{
+	return a->type == b->type && a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
+/* One multiplication and one shift per word: every lookup of the fd cache pays it.  Nobody
+ * chooses handles to collide; a filesystem counts them up. */
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+	return hash ^ hash >> 32;
+}
+
+uint64_t handle_hash(const struct handle *h)
+{
+	uint64_t hash = mix((uint32_t)h->type, h->len);
+	uint64_t word;
+
+	for (unsigned i = 0; i < h->len; i += sizeof word) {
+		memcpy(&word, h->data + i, sizeof word); /* behind len the data is zero */
+		hash = mix(hash, word);
+	}
+	return hash;
+}

@@ -8,6 +8,14 @@
  * The space of a trim is given back with FALLOC_FL_PUNCH_HOLE, zero is FALLOC_FL_ZERO_RANGE with
  * a written fallback, reserve is FALLOC_FL_KEEP_SIZE; where the filesystem lacks one of them the
  * result is the same bytes, or -EOPNOTSUPP for reserve.
+ *
+ * Shrunk     a file that became shorter than its size here, behind our back, is read up to its
+ *            end; past it reads fail with -EIO and one line in the log.  Zeros would be an
+ *            invention.  stack_note_size accepts the new size.
+ * Flush      a failed flush sticks: after it the kernel has dropped the dirty marks, so a later
+ *            success would prove nothing (FINDINGS).  All flushes and STAGE_FUA writes of this
+ *            leaf return its error from then on; reads and other writes go on.
+ * Extending  a failed write past the end leaves the old size.
  */
 #ifndef BASE_LEAF_H
 #define BASE_LEAF_H
@@ -16,8 +24,11 @@
 #include "base/stage.h"
 
 /* An open leaf on the file of @h.  @cache is borrowed, @h is copied.
- * Ended by stack_free, or leaf_free while it is in no stack. */
+ * Ended by stack_free, or leaf_free while it is in no stack.
+ *
+ * -EINVAL  not a regular file
+ * -ENOMEM, or what fdcache_get returned */
 int leaf_new(struct fdcache *cache, const struct handle *h, struct stage **ret);
-void leaf_free(struct stage *leaf);
+void leaf_free(struct stage *leaf); /* accepts NULL */
 
 #endif

@@ -6,18 +6,21 @@
  *
  * Units      offsets and lengths are bytes.
  * Alignment  a stage with block > 1 sees only whole blocks: off is a multiple of st->block, and
- *            so is off + len unless it is the end of the file.  The last block may be short.
+ *            so is off + len unless it is the end of the file (of the new one, for a write that
+ *            extends it).  The last block may be short.
  * Range      reads, trim and zero stay inside [0, size).  A write starts at or before size and
  *            may end past it: then it extends the file, in one step with its data.  resize is
  *            for the rest (growing over a hole, shrinking).
  * Seals      above the sealing stage there are none and the pointer is NULL; below it there is
  *            one for each block of the range, in order.
  * Result     0, or a negative errno.  All bytes or an error: no short counts.  After a failed
- *            write the range holds, block by block, the old bytes or the new ones.
+ *            write the range holds, block by block, the old bytes or the new ones, and the size
+ *            is the old one.
  * Threads    calls block, and come from any number of threads at once, but: a write, trim, zero
- *            or reserve overlaps nothing in flight, reads may overlap reads, a resize or drain
- *            runs alone, and a flush begins when everything older is done.  base/queue.h promises
- *            that to the top, each stage to its st->next.  So stages need no range locks.
+ *            or reserve overlaps nothing in flight, reads may overlap reads, a resize, drain or
+ *            write past the size runs alone, and a flush begins when everything older is done.
+ *            base/queue.h promises that to the top, each stage to its st->next.  So stages need
+ *            no range locks.
  * Order      flush returns 0 only when every write that returned 0 before the flush began would
  *            survive a power cut.
  * Failures   are seen by the stages above, never by those below.
@@ -70,8 +73,8 @@ struct stage_ops { /* every member is required */
 	int (*trim)(struct stage *st, uint64_t off, uint64_t len);
 	/* The bytes of the range become zeros, their space may stay allocated. */
 	int (*zero)(struct stage *st, uint64_t off, uint64_t len);
-	/* No byte changes, but later writes to the range will not lack space.  The range may go
-	 * past the size, which stays. */
+	/* No byte changes, but later writes to the range will not lack space.  Any range: it
+	 * may go past the size, which stays, and need not be whole blocks. */
 	int (*reserve)(struct stage *st, uint64_t off, uint64_t len);
 	/* Bytes behind a larger size read as zeros, those behind a smaller one are gone. */
 	int (*resize)(struct stage *st, uint64_t size);
@@ -79,9 +82,10 @@ struct stage_ops { /* every member is required */
 	int (*extent)(struct stage *st, uint64_t off, struct stage_extent *ret);
 
 	/* Everything the stage owes to those below is there and durable when it returns 0: the
-	 * stack can be taken apart. */
+	 * stack can be taken apart.  It pays its own debts first, then drains st->next. */
 	int (*drain)(struct stage *st);
-	/* st->next is open still.  Frees the stage. */
+	/* st->next is open still.  Frees the stage, also one that failed to open or was never
+	 * asked to. */
 	void (*close)(struct stage *st);
 };
 
@@ -89,7 +93,8 @@ struct stage { /* embed it first in your own struct */
 	const struct stage_ops *ops;
 	struct stage *next;    /* borrowed; base/stack.c owns it */
 	_Atomic uint64_t size; /* bytes; kept by the wrappers after resize and extending writes */
-	uint32_t block;        /* bytes, a power of two; 1: takes any range */
+	uint32_t block;        /* bytes, a power of two, at least that of next; 1: any range */
+	bool sealed;           /* seals come with its blocks; set by base/stack.c */
 };
 
 int stage_read(struct stage *st, void *ret_buf, struct seal *ret_seals, uint64_t off, size_t len);

@@ -5,6 +5,9 @@
  * policy names classes and gives each its settings; the builder puts the chosen ones in the
  * order of their rank, whatever order the policy file has, with the leaf at the bottom.
  *
+ * The table is in no library: a program adds stages_sources (base/meson.build) and what it names,
+ * a unit test brings its own table.
+ *
  * Invariant  a stage that persists bytes or sends them away never sits above the sealing stage
  *            (seals == true) of the same stack: below that line everything that leaves this
  *            memory is sealed.  The builder refuses any other order with -EINVAL, and a class
@@ -48,8 +51,8 @@ struct stage_class {
 	int (*pool_update)(void *pool, const void *settings);
 	void (*pool_free)(void *pool);
 
-	/* A closed stage above @next.  @settings is copied, @pool (or NULL) must outlive the
-	 * stage.  The builder opens it. */
+	/* A closed stage above @next, of at least its block.  @settings is copied, @pool (or NULL)
+	 * must outlive the stage.  The builder opens it. */
 	int (*create)(const void *settings, void *pool, struct stage *next, struct stage **ret);
 
 	/* New settings for a stage in use; NULL: the stack is rebuilt under a drain instead. */
@@ -77,9 +80,10 @@ struct stack;
  *
  * On success *ret owns the stages and the leaf; on failure the leaf stays the caller's, open.
  *
- * -EINVAL  a class twice, or an order that puts plaintext below the trust line
+ * -EINVAL  a class twice, two trust lines, an order that puts plaintext below the trust line, or
+ *          a stage with a smaller block than the one below it
  * -ENOSYS  a class with an empty operation
- * or what a stage's create or open returned
+ * -ENOMEM, or what a stage's create or open returned
  */
 int stack_new(struct stage *leaf, const struct stack_part *parts, size_t n, struct stack **ret);
 
@@ -92,7 +96,7 @@ struct stage *stack_take_leaf(struct stack *s);
 struct stage *stack_top(struct stack *s); /* the leaf when there are no parts */
 size_t stack_depth(struct stack *s);      /* stages above the leaf */
 
-/* Drain every stage, top first: 0 when nothing is owed any more. */
+/* Drain every stage, top first, each telling the next: 0 when nothing is owed any more. */
 int stack_drain(struct stack *s);
 
 /* Somebody changed the file's size behind us and no stage minds: take the new size. */
@@ -101,7 +105,8 @@ void stack_note_size(struct stack *s, uint64_t size);
 /* {"inspect": {...}, "limit": {...}}, a new reference; {} when no stage has counters. */
 json_t *stack_stats(struct stack *s);
 
-/* New settings for the stage of @part->class; -ENOTSUP when it has to be rebuilt. */
+/* New settings for the stage of @part->class; -ENOTSUP when the stack has to be rebuilt: there is
+ * no such stage in it, or it cannot take them. */
 int stack_update(struct stack *s, const struct stack_part *part);
 
 #endif

@@ -20,9 +20,9 @@
  *                   "vmdk sparseExtent"   a hosted sparse extent (KDMV) without a descriptor in it
  *                   "vmdk vmfsSparse", "vmdk seSparse" with "descriptor": false: the delta extent
  *                   "qcow2", "vhdx", "vdi", "vhd", "qed", "iso9660", "ova", "tar"
- *     "descriptor"  true: the whole file is a VMDK descriptor, text of at most 64 KiB that parses.
- *                   false: it is a sparse extent of VMDK, or begins like a descriptor and is none.
- *                   Absent with everything else
+ *     "descriptor"  true: the whole file is a VMDK descriptor, text of at most 64 KiB that parses
+ *                   (qemu-img fills its last sector with NULs, that is text, too).  false: it is a
+ * sparse extent of VMDK, or begins like a descriptor and is none. Absent with everything else
  *     "embedded"    true: a sparse extent with its descriptor inside; the members of a descriptor
  *                   below come from it, and its extent is this very file, however it names it
  *     "capacity"    bytes the guest sees (raw: the file's size)

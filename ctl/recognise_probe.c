@@ -27,6 +27,18 @@ static int read_whole(const struct input *in, struct seen *s, struct span *ret)
 	return 0;
 }
 
+/* qemu-img fills the last sector of a descriptor with NULs. */
+static struct span without_padding(struct span text)
+{
+	size_t begin = text.len - text.len % SECTOR;
+
+	if (text.len > 0 && begin == text.len)
+		begin -= SECTOR;
+	while (text.len > begin && text.at[text.len - 1] == '\0')
+		text.len--;
+	return text;
+}
+
 /* 1: a descriptor, 0: none. */
 static int text_descriptor(const struct input *in, struct seen *s)
 {
@@ -41,7 +53,7 @@ static int text_descriptor(const struct input *in, struct seen *s)
 	r = read_whole(in, s, &text);
 	if (r < 0)
 		return r;
-	r = descriptor_parse(text, s);
+	r = descriptor_parse(without_padding(text), s);
 	if (r <= 0)
 		return r;
 	s->descriptor = true;

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/caller.c - see fs/caller.h. */
+#include <linux/securebits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "fs/caller.h"
+#include "fs/session.h"
+
+void caller_init_thread(void)
+{
+	int bits = prctl(PR_GET_SECUREBITS);
+
+	if (unshare(CLONE_FS) < 0)
+		log_error("cannot unshare the umask: %s; new files may get the wrong mode",
+			  strerror(errno));
+	if (bits < 0 || prctl(PR_SET_SECUREBITS, bits | SECBIT_NO_SETUID_FIXUP) < 0)
+		log_error("cannot keep capabilities over setfsuid: %s", strerror(errno));
+	umask(0);
+}
+
+/* glibc's setfsuid and setfsgid are the bare system calls: they change this thread only. */
+void caller_enter(const struct fuse_ctx *ctx)
+{
+	umask(ctx->umask);
+	setfsgid(ctx->gid);
+	setfsuid(ctx->uid);
+}
+
+void caller_leave(void)
+{
+	setfsuid(0);
+	setfsgid(0);
+	umask(0);
+}
+
+static void fclosep(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+
+bool caller_in_group(pid_t pid, gid_t gid)
+{
+	char path[64];
+	_cleanup_(fclosep) FILE *f = NULL;
+	_cleanup_(freep) char *line = NULL;
+	size_t size = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	while (f && getline(&line, &size, f) > 0) {
+		bool gids = !strncmp(line, "Gid:", 4);
+		char *p = line + (gids ? 4 : 7), *end;
+
+		if (!gids && strncmp(line, "Groups:", 7))
+			continue;
+		for (;; p = end) {
+			unsigned long g = strtoul(p, &end, 10);
+
+			if (end == p)
+				break;
+			if (g == gid)
+				return true;
+		}
+	}
+	return false;
+}

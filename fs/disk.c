@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/disk.c - see fs/disk.h. */
+#include <string.h>
+
+#include "base/leaf.h"
+#include "base/log.h"
+#include "base/split.h"
+#include "fs/assign.h"
+#include "fs/disk.h"
+#include "fs/open.h"
+
+static void disk_free(struct disk *d)
+{
+	if (!d)
+		return;
+	stack_free(d->stack);
+	policy_unref(d->policy);
+	queue_done(&d->queue);
+	free(d);
+}
+
+static int build_stack(struct fs *fs, struct node *node, struct stage *leaf, struct stack **ret,
+		       struct policy **ret_policy)
+{
+	_cleanup_(cover_done) struct cover cover = {0};
+	int r;
+
+	r = assign_cover(fs, node, &cover);
+	if (r == 0)
+		r = stack_new(leaf, cover.parts, cover.n_parts, ret);
+	if (r == 0)
+		*ret_policy = TAKE_PTR(cover.policy);
+	return r;
+}
+
+int disk_get(struct fs *fs, struct node *node)
+{
+	struct disk *d = node->disk;
+	struct stage *leaf;
+	int r;
+
+	if (d) {
+		d->references++;
+		return 0;
+	}
+	r = leaf_new(fs->fds, &node->handle, &leaf);
+	if (r < 0)
+		return r;
+	d = calloc(1, sizeof *d);
+	r = d ? build_stack(fs, node, leaf, &d->stack, &d->policy) : -ENOMEM;
+	if (r < 0) {
+		leaf_free(leaf);
+		free(d);
+		return r;
+	}
+	queue_init(&d->queue, fs->options.disk_threads);
+	d->references = 1;
+	node->disk = d;
+	return 0;
+}
+
+void disk_put(struct fs *fs, struct node *node)
+{
+	struct disk *d = node->disk;
+	struct io io = {0};
+	int r;
+
+	if (!d || --d->references)
+		return;
+	queue_wait_alone(&d->queue, &io); /* a look at the size may still be under way */
+	r = stack_drain(d->stack);
+	if (r < 0)
+		log_error("a disk could not be drained at its last close: %s", strerror(-r));
+	node->disk = NULL;
+	disk_let_go(fs, d, &io);
+	disk_free(d);
+}
+
+void disk_let_go(struct fs *fs, struct disk *d, struct io *io)
+{
+	struct io *next = queue_leave(&d->queue, io);
+
+	if (next)
+		session_ready(fs->session, next);
+}
+
+/* ---- another stack ----------------------------------------------------------------------- */
+
+static int swap_stack(struct fs *fs, struct node *node, struct disk *d)
+{
+	_cleanup_(cover_done) struct cover cover = {0};
+	const struct stack_part *old_parts = NULL;
+	struct stage *leaf;
+	size_t n_old = 0;
+	int r, back;
+
+	r = assign_cover(fs, node, &cover);
+	if (r == 0)
+		r = stack_drain(d->stack);
+	if (r < 0)
+		return r;
+	leaf = stack_take_leaf(d->stack);
+	d->stack = NULL;
+	r = stack_new(leaf, cover.parts, cover.n_parts, &d->stack);
+	if (r == 0) {
+		policy_unref(d->policy);
+		d->policy = TAKE_PTR(cover.policy);
+		return 0;
+	}
+	if (d->policy)
+		n_old = policy_parts(d->policy, &old_parts);
+	back = stack_new(leaf, old_parts, n_old, &d->stack);
+	if (back < 0) { /* no memory even for what was there: the leaf alone always works */
+		log_error("cannot go back to the old stack: %s", strerror(-back));
+		policy_unref(d->policy);
+		d->policy = NULL;
+		back = stack_new(leaf, NULL, 0, &d->stack);
+	}
+	return r;
+}
+
+int disk_restack(struct fs *fs, struct node *node)
+{
+	struct io io = {0};
+	int r = 0;
+
+	open_begin(fs, node);
+	if (node->disk) {
+		queue_wait_alone(&node->disk->queue, &io);
+		r = swap_stack(fs, node, node->disk);
+		disk_let_go(fs, node->disk, &io);
+	}
+	open_end(fs, node);
+	return r;
+}
+
+/* ---- size -------------------------------------------------------------------------------- */
+
+static int resize_backing(struct fs *fs, struct node *node, uint64_t size)
+{
+	_cleanup_(fdref_putp) struct fdref *ref = NULL;
+	int r = node_fd(fs, node, FD_WRITE, &ref);
+
+	if (r == 0 && ftruncate(fdref_fd(ref), (off_t)size) < 0)
+		r = -errno;
+	return r;
+}
+
+static int resize_alone(struct fs *fs, struct disk *d, uint64_t size)
+{
+	struct io io = {0};
+	int r;
+
+	queue_wait_alone(&d->queue, &io);
+	r = split_resize(stack_top(d->stack), size);
+	disk_let_go(fs, d, &io);
+	return r;
+}
+
+int disk_resize(struct fs *fs, struct node *node, uint64_t size)
+{
+	bool through_stack;
+	int r = 0;
+
+	open_begin(fs, node);
+	through_stack = node->disk || (!node->open && assign_has_stages(fs, node));
+	if (!through_stack) {
+		r = resize_backing(fs, node, size);
+	} else {
+		r = disk_get(fs, node);
+		if (r == 0) {
+			r = resize_alone(fs, node->disk, size);
+			disk_put(fs, node);
+		}
+	}
+	open_end(fs, node);
+	return r;
+}
+
+void disk_show_attributes(struct node *node, struct stat *st)
+{
+	/* No stage keeps a size of its own yet: what lies below is what is. */
+}
+
+struct look {
+	struct job job;
+	struct fs *fs;
+	struct node *node;
+};
+
+/* Alone in the queue, so the size cannot change between the look and the note. */
+static void look_at_size(struct job *job)
+{
+	struct look *look = container_of(job, struct look, job);
+	struct fs *fs = look->fs;
+	struct node *node = look->node;
+	struct io io = {0};
+	struct stat st;
+
+	open_begin(fs, node);
+	if (node->disk) {
+		queue_wait_alone(&node->disk->queue, &io);
+		if (node_attributes(fs, node, &st) == 0)
+			stack_note_size(node->disk->stack, (uint64_t)st.st_size);
+		node->disk->noticing = false;
+		disk_let_go(fs, node->disk, &io);
+	}
+	open_end(fs, node);
+	node_unref(fs->nodes, node);
+	free(look);
+}
+
+void disk_notice_size(struct fs *fs, struct node *node, uint64_t seen)
+{
+	struct look *look;
+
+	if (atomic_exchange(&node->disk->noticing, true))
+		return;
+	look = malloc(sizeof *look);
+	if (!look)
+		return;
+	*look = (struct look){.job.run = look_at_size, .fs = fs, .node = node_ref(fs->nodes, node)};
+	pool_add(fs->pool, &look->job);
+}

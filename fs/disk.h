@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/disk.h - a file that the daemon serves: its queue and its stack of stages.
+ *
+ * A disk exists while its file is open in the daemon's way, or an operation on the closed file
+ * needs the stack.  The stack is built from the policy that covers the file (fs/assign.h) and has
+ * only the leaf when none does.
+ *
+ * Invariant  every request to the stack runs inside the disk's queue.  The stack changes only
+ *            while a request that runs alone is in service.
+ * Ownership  disk_get and disk_put are called by the owner of the node's open state (fs/open.h),
+ *            except where said.
+ */
+#ifndef FS_DISK_H
+#define FS_DISK_H
+
+#include "base/queue.h"
+#include "base/stack.h"
+#include "fs/fs.h"
+
+struct policy;
+
+struct disk {
+	struct queue queue;
+	struct stack *stack;
+	struct policy *policy; /* whose stages the stack has; NULL: the leaf alone */
+	unsigned references;
+	_Atomic bool noticing; /* a job looks at the size */
+};
+
+int disk_get(struct fs *fs, struct node *node);
+void disk_put(struct fs *fs, struct node *node);
+
+/* Build the stack anew from the policy that covers the file now, under a drain; the old one stays
+ * when that fails.  Does nothing when the file has no disk. */
+int disk_restack(struct fs *fs, struct node *node);
+
+/* truncate(2), whatever way the file goes.  Not for the owner: takes ownership itself. */
+int disk_resize(struct fs *fs, struct node *node, uint64_t size);
+
+/* Attributes that are not the backing file's while a disk is in use. */
+void disk_show_attributes(struct node *node, struct stat *st);
+
+/* The backing file's size is not what the stack thinks, and nothing is in flight: look closer, in
+ * the background. */
+void disk_notice_size(struct fs *fs, struct node *node, uint64_t seen);
+
+/* A drained end: let what waited run on. */
+void disk_let_go(struct fs *fs, struct disk *d, struct io *io);
+
+#endif

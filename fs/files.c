@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/files.c - what the operations share: descriptors of nodes, children by name, attributes.
+ *
+ * A child is found by name and identified by handle; both answers must be about the same inode
+ * although the directory may change between the two calls.  So a file that is known already is
+ * taken only when its inode number agrees, and a new one is held by an O_PATH descriptor while
+ * its handle is read.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fs/disk.h"
+#include "fs/fs.h"
+
+#ifndef AT_NO_AUTOMOUNT
+#define AT_NO_AUTOMOUNT 0x800
+#endif
+
+void reply_result(fuse_req_t req, int r)
+{
+	fuse_reply_err(req, -r);
+}
+
+struct fd_path fd_path(int fd)
+{
+	struct fd_path p;
+
+	snprintf(p.text, sizeof p.text, "/proc/self/fd/%d", fd);
+	return p;
+}
+
+int node_fd(struct fs *fs, struct node *node, enum fd_kind kind, struct fdref **ret)
+{
+	int r = fdcache_get(fs->fds, &node->handle, kind, ret);
+
+	return r == -ESTALE && (node->flags & NODE_GONE) ? -ENOENT : r;
+}
+
+static bool is_weir_directory(const struct node *dir, const char *name)
+{
+	return dir->id == NODE_ROOT && !strcmp(name, WEIR_DIRECTORY);
+}
+
+int name_visible(const struct node *dir, const char *name)
+{
+	return is_weir_directory(dir, name) ? -ENOENT : 0;
+}
+
+int name_allowed(const struct node *dir, const char *name)
+{
+	return is_weir_directory(dir, name) ? -EPERM : 0;
+}
+
+void show_attributes(struct fs *fs, struct node *node, struct stat *st)
+{
+	/* A file system of several devices (btrfs subvolumes) repeats inode numbers. */
+	if (st->st_dev != fs->device)
+		st->st_ino = node->id;
+	if ((node->flags & NODE_ORPHAN) && st->st_nlink)
+		st->st_nlink--; /* the link in .weir/orphans is ours */
+	disk_show_attributes(node, st);
+}
+
+int node_attributes(struct fs *fs, struct node *node, struct stat *ret)
+{
+	_cleanup_(fdref_putp) struct fdref *ref = NULL;
+	int r = node_fd(fs, node, FD_PATH, &ref);
+
+	if (r == -ENOENT || r == -ESTALE)
+		return node_epitaph(fs->nodes, node, ret) == 0 ? 0 : r;
+	if (r < 0)
+		return r;
+	if (fstatat(fdref_fd(ref), "", ret, AT_EMPTY_PATH) < 0)
+		return -errno;
+	show_attributes(fs, node, ret);
+	return 0;
+}
+
+int find_opened(struct fs *fs, struct node *dir, const char *name, int fd, struct node **ret,
+		struct stat *ret_st)
+{
+	struct handle h;
+	int r, mount_id;
+
+	r = handle_get(fd, "", &h, &mount_id);
+	if (r < 0)
+		return r;
+	if (mount_id != fs->store->mount_id)
+		return -EXDEV; /* a datastore is one filesystem */
+	if (fstatat(fd, "", ret_st, AT_EMPTY_PATH) < 0)
+		return -errno;
+	r = nodes_find(fs->nodes, &h, ret_st->st_ino, S_ISDIR(ret_st->st_mode), dir->id, name, ret);
+	if (r < 0)
+		return r;
+	show_attributes(fs, *ret, ret_st);
+	return 0;
+}
+
+/* Two calls instead of four for a file that is known.  -EAGAIN: ask the slow way. */
+static int find_known(struct fs *fs, struct node *dir, int dirfd, const char *name,
+		      struct node **ret, struct stat *ret_st)
+{
+	struct handle h;
+	struct node *node;
+	int r, mount_id;
+
+	r = handle_get(dirfd, name, &h, &mount_id);
+	if (r < 0)
+		return r;
+	if (mount_id != fs->store->mount_id)
+		return -EXDEV;
+	node = nodes_known(fs->nodes, &h);
+	if (!node)
+		return -EAGAIN;
+	if (fstatat(dirfd, name, ret_st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+		r = -errno;
+	else if (node->ino != ret_st->st_ino)
+		r = -EAGAIN;
+	if (r < 0) {
+		node_unref(fs->nodes, node);
+		return r;
+	}
+	node_seen(fs->nodes, node, dir->id, name);
+	show_attributes(fs, node, ret_st);
+	*ret = node;
+	return 0;
+}
+
+int find_child(struct fs *fs, struct node *dir, const char *name, struct node **ret,
+	       struct stat *ret_st)
+{
+	_cleanup_(fdref_putp) struct fdref *ref = NULL;
+	_cleanup_(closep) int fd = -1;
+	int r;
+
+	r = name_visible(dir, name);
+	if (r == 0)
+		r = node_fd(fs, dir, FD_PATH, &ref);
+	if (r == 0)
+		r = find_known(fs, dir, fdref_fd(ref), name, ret, ret_st);
+	if (r != -EAGAIN)
+		return r;
+	fd = openat(fdref_fd(ref), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	return find_opened(fs, dir, name, fd, ret, ret_st);
+}
+
+void fill_entry(struct fuse_entry_param *e, const struct node *node, const struct stat *st)
+{
+	*e = (struct fuse_entry_param){
+		.ino = node->id,
+		.generation = 0, /* ids are never used again, so none is needed */
+		.attr = *st,
+		.attr_timeout = FS_TIMEOUT,
+		.entry_timeout = FS_TIMEOUT,
+	};
+}
+
+/* The same as the kernel sees it, for a reply that libfuse cannot compose. */
+void fill_entry_out(struct fuse_entry_out *e, const struct node *node, const struct stat *st)
+{
+	*e = (struct fuse_entry_out){
+		.nodeid = node->id,
+		.entry_valid = (uint64_t)FS_TIMEOUT,
+		.attr_valid = (uint64_t)FS_TIMEOUT,
+		.attr = {
+			.ino = st->st_ino,
+			.size = (uint64_t)st->st_size,
+			.blocks = (uint64_t)st->st_blocks,
+			.atime = (uint64_t)st->st_atim.tv_sec,
+			.mtime = (uint64_t)st->st_mtim.tv_sec,
+			.ctime = (uint64_t)st->st_ctim.tv_sec,
+			.atimensec = (uint32_t)st->st_atim.tv_nsec,
+			.mtimensec = (uint32_t)st->st_mtim.tv_nsec,
+			.ctimensec = (uint32_t)st->st_ctim.tv_nsec,
+			.mode = st->st_mode,
+			.nlink = (uint32_t)st->st_nlink,
+			.uid = st->st_uid,
+			.gid = st->st_gid,
+			.rdev = (uint32_t)st->st_rdev,
+			.blksize = (uint32_t)st->st_blksize,
+		},
+	};
+}
+
+void reply_entry(fuse_req_t req, struct node *node, const struct stat *st)
+{
+	struct fs *fs = request_fs(req);
+	struct fuse_entry_param e;
+	uint64_t id = node->id;
+
+	fill_entry(&e, node, st);
+	node_add_lookup(fs->nodes, node);
+	if (fuse_reply_entry(req, &e) == -ENOENT)
+		nodes_forget(fs->nodes, id, 1); /* nobody waited for the reply */
+}

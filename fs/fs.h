@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/fs.h - one mounted datastore: what all files of fs/ share.
+ *
+ * Lock order, first to last (docs/locking.md says why):
+ *     policy assignments (fs/assign) - open slots (fs/open) - node table (fs/nodes) -
+ *     session - events - fd cache shards - slate - disk queue (base/queue)
+ * No lock of an object is held over a system call or a FUSE reply.
+ */
+#ifndef FS_FS_H
+#define FS_FS_H
+
+#include "base/datastore.h"
+#include "base/fdcache.h"
+#include "base/pool.h"
+#include "fs/nodes.h"
+#include "fs/options.h"
+#include "fs/session.h"
+
+struct io;
+
+struct fs {
+	struct options options;
+	struct datastore *store;
+	struct catalog *catalog;
+	struct fdcache *fds;
+	struct slate *slate;
+	struct nodes *nodes;
+	struct session *session;
+	struct pool *pool;       /* background work */
+	struct opens *opens;     /* fs/open.h */
+	struct listings *listings; /* fs/listing.h */
+	struct assignments *assignments; /* fs/assign.h */
+	struct events *events;   /* fs/events.h */
+	dev_t device;            /* of the datastore directory */
+};
+
+/* libfuse's table of our callbacks (fs/operations.c). */
+extern const struct fuse_lowlevel_ops fs_operations;
+
+/* Run requests that a queue let go: the first here, the rest in other threads (fs/io.c). */
+void fs_run_io(struct fs *fs, struct io *io);
+
+/* Attributes and names are trusted by the kernel for this long; a change behind our back is seen
+ * after it at the latest. */
+#define FS_TIMEOUT 1.0
+
+static inline struct fs *request_fs(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/* ---- what the operations share (fs/files.c) ----------------------------------------------- */
+
+/* A borrowed descriptor of a node's file.  A directory whose last name we removed is -ENOENT
+ * instead of -ESTALE, as natively. */
+int node_fd(struct fs *fs, struct node *node, enum fd_kind kind, struct fdref **ret);
+
+/* -ENOENT when @name may not be seen in @dir, which is .weir in the root. */
+int name_visible(const struct node *dir, const char *name);
+/* -EPERM when @name may not be made in @dir. */
+int name_allowed(const struct node *dir, const char *name);
+
+/* Find @name in @dir: its node, with a reference, and attributes as they are shown. */
+int find_child(struct fs *fs, struct node *dir, const char *name, struct node **ret,
+	       struct stat *ret_st);
+/* The same for a file just opened or made; @fd stays the caller's. */
+int find_opened(struct fs *fs, struct node *dir, const char *name, int fd, struct node **ret,
+		struct stat *ret_st);
+int node_attributes(struct fs *fs, struct node *node, struct stat *ret);
+void show_attributes(struct fs *fs, struct node *node, struct stat *st);
+
+void reply_entry(fuse_req_t req, struct node *node, const struct stat *st);
+void fill_entry(struct fuse_entry_param *e, const struct node *node, const struct stat *st);
+void fill_entry_out(struct fuse_entry_out *e, const struct node *node, const struct stat *st);
+
+/* Reply with 0 or a negative errno. */
+void reply_result(fuse_req_t req, int r);
+
+/* "/proc/self/fd/N": a path of the very file, for calls that take no descriptor. */
+struct fd_path {
+	char text[32];
+};
+struct fd_path fd_path(int fd);
+
+struct node_scope { /* a node reference that ends with the scope */
+	struct fs *fs;
+	struct node *node;
+};
+static inline void node_scope_end(struct node_scope *s)
+{
+	node_unref(s->fs->nodes, s->node);
+}
+#define _node_ _cleanup_(node_scope_end) struct node_scope
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/mount.c - see fs/mount.h.
+ *
+ * The device number of a FUSE mount is the lowest free anonymous one.  NFS servers build handles
+ * from it, so a new mount tries to get the number of the last one: while lower ones are free it
+ * occupies them with superblocks that are never attached anywhere (fsopen, fsmount).
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "fs/mount.h"
+
+#define MAX_PLACEHOLDERS 256
+
+/* A superblock of its own that nobody sees: occupies one anonymous device number. */
+static int placeholder(dev_t *ret_device)
+{
+	_cleanup_(closep) int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+
+	if (context < 0)
+		return -errno;
+	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -errno;
+	fd = fsmount(context, FSMOUNT_CLOEXEC, 0);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	*ret_device = st.st_dev;
+	return TAKE_FD(fd);
+}
+
+/* Occupy free numbers below @wanted until it is the next.  How many descriptors hold them. */
+static int occupy_below(dev_t wanted, int *fds)
+{
+	dev_t got = 0;
+	int n = 0;
+
+	while (n < MAX_PLACEHOLDERS) {
+		int fd = placeholder(&got);
+
+		if (fd < 0)
+			break;
+		if (got >= wanted) { /* free it again: it is ours to take, or is taken */
+			close(fd);
+			break;
+		}
+		fds[n++] = fd;
+	}
+	return n;
+}
+
+static int mount_fuse(const struct options *o, const char *datastore, int device)
+{
+	char data[128];
+	struct stat st;
+
+	if (stat(o->mountpoint, &st) < 0)
+		return -errno;
+	snprintf(data, sizeof data,
+		 "fd=%d,rootmode=%o,user_id=0,group_id=0,default_permissions,allow_other", device,
+		 (unsigned)(st.st_mode & S_IFMT));
+	if (mount(datastore, o->mountpoint, "fuse.weir", o->mount_flags, data) < 0)
+		return -errno;
+	return 0;
+}
+
+/* The device number without asking the daemon, which does not answer yet. */
+static dev_t device_of(const char *mountpoint)
+{
+	struct statx stx;
+
+	if (statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC, STATX_TYPE, &stx) < 0)
+		return 0;
+	return makedev(stx.stx_dev_major, stx.stx_dev_minor);
+}
+
+int mount_datastore(const struct options *o, const char *datastore, dev_t device, int *ret_fd,
+		    dev_t *ret_device)
+{
+	_cleanup_(closep) int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	int placeholders[MAX_PLACEHOLDERS], n = 0, r;
+
+	if (fd < 0)
+		return -errno;
+	if (device)
+		n = occupy_below(device, placeholders);
+	r = mount_fuse(o, datastore, fd);
+	for (int i = 0; i < n; i++)
+		close(placeholders[i]);
+	if (r < 0)
+		return r;
+	*ret_device = device_of(o->mountpoint);
+	if (device && *ret_device != device)
+		log_notice("the mount has device number %u:%u, not %u:%u as before: another mount "
+			   "took it (NFS exports with a fixed fsid are not affected)",
+			   major(*ret_device), minor(*ret_device), major(device), minor(device));
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int unmount_datastore(const char *mountpoint, bool lazy)
+{
+	return umount2(mountpoint, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) < 0 ? -errno : 0;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/names.c - making names: mkdir, mknod, symlink, link, create.
+ *
+ * The file is made by the backing filesystem on behalf of the caller (fs/caller.h), then found
+ * like any other child.  Between the two somebody may have renamed or removed it behind us; then
+ * the reply is what a lookup after the call would have been.
+ */
+#include <fcntl.h>
+
+#include "fs/assign.h"
+#include "fs/callbacks.h"
+#include "fs/caller.h"
+#include "fs/open.h"
+
+/* What is to be made; one of the members decides. */
+struct making {
+	mode_t mode;
+	dev_t rdev;
+	const char *target; /* of a symlink */
+};
+
+static int make_as_caller(int dirfd, const char *name, const struct making *what)
+{
+	if (what->target)
+		return symlinkat(what->target, dirfd, name);
+	if (S_ISDIR(what->mode))
+		return mkdirat(dirfd, name, what->mode & 07777);
+	return mknodat(dirfd, name, what->mode, what->rdev);
+}
+
+static int make(fuse_req_t req, struct node *dir, const char *name, const struct making *what)
+{
+	struct fs *fs = request_fs(req);
+	_cleanup_(fdref_putp) struct fdref *ref = NULL;
+	int r;
+
+	r = name_allowed(dir, name);
+	if (r == 0)
+		r = node_fd(fs, dir, FD_PATH, &ref);
+	if (r < 0)
+		return r;
+	slate_begin(session_slot(), dir->id, name, 0, NULL);
+	caller_enter(fuse_req_ctx(req));
+	r = make_as_caller(fdref_fd(ref), name, what) < 0 ? -errno : 0;
+	caller_leave();
+	slate_outcome(session_slot(), r);
+	return r;
+}
+
+static void make_and_reply(fuse_req_t req, fuse_ino_t parent, const char *name,
+			   const struct making *what)
+{
+	struct fs *fs = request_fs(req);
+	_node_ dir = {.fs = fs}, child = {.fs = fs};
+	struct stat st;
+	int r;
+
+	r = nodes_get(fs->nodes, parent, &dir.node);
+	if (r == 0)
+		r = make(req, dir.node, name, what);
+	if (r == 0)
+		r = find_child(fs, dir.node, name, &child.node, &st);
+	if (r < 0)
+		reply_result(req, r);
+	else
+		reply_entry(req, child.node, &st);
+}
+
+void fs_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	make_and_reply(req, parent, name, &(struct making){.mode = mode | S_IFDIR});
+}
+
+void fs_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	make_and_reply(req, parent, name, &(struct making){.mode = mode, .rdev = rdev});
+}
+
+void fs_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	make_and_reply(req, parent, name, &(struct making){.target = target});
+}
+
+/* ---- link -------------------------------------------------------------------------------- */
+
+static int link_node_to(fuse_req_t req, struct node *node, struct node *dir, const char *name)
+{
+	struct fs *fs = request_fs(req);
+	_cleanup_(fdref_putp) struct fdref *file = NULL, *into = NULL;
+	int r;
+
+	if (node->flags & (NODE_ORPHAN | NODE_GONE))
+		return -ENOENT; /* its last name is gone */
+	r = name_allowed(dir, name);
+	if (r == 0)
+		r = assign_may_link(fs, node, dir, name);
+	if (r == 0)
+		r = node_fd(fs, node, FD_PATH, &file);
+	if (r == 0)
+		r = node_fd(fs, dir, FD_PATH, &into);
+	if (r < 0)
+		return r;
+	slate_begin(session_slot(), node->id, NULL, dir->id, name);
+	r = linkat(fdref_fd(file), "", fdref_fd(into), name, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	slate_outcome(session_slot(), r);
+	return r;
+}
+
+void fs_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent, const char *name)
+{
+	struct fs *fs = request_fs(req);
+	_node_ node = {.fs = fs}, dir = {.fs = fs}, child = {.fs = fs};
+	struct stat st;
+	int r;
+
+	r = nodes_get(fs->nodes, id, &node.node);
+	if (r == 0)
+		r = nodes_get(fs->nodes, parent, &dir.node);
+	if (r == 0) {
+		open_begin(fs, node.node); /* its last name may be going this very moment */
+		r = link_node_to(req, node.node, dir.node, name);
+		open_end(fs, node.node);
+	}
+	if (r == 0)
+		r = find_child(fs, dir.node, name, &child.node, &st);
+	if (r < 0)
+		reply_result(req, r);
+	else
+		reply_entry(req, child.node, &st);
+}
+
+/* ---- create ------------------------------------------------------------------------------ */
+
+/* A read-write descriptor of the file, whatever the caller asked for: it goes to the fd cache.
+ * A file that exists already (the kernel did not know) is opened like one. */
+static int create_file(fuse_req_t req, struct node *dir, const char *name, mode_t mode, int flags,
+		       int *ret_fd)
+{
+	struct fs *fs = request_fs(req);
+	_cleanup_(fdref_putp) struct fdref *ref = NULL;
+	int fd, r;
+
+	r = name_allowed(dir, name);
+	if (r == 0)
+		r = node_fd(fs, dir, FD_PATH, &ref);
+	if (r < 0)
+		return r;
+	slate_begin(session_slot(), dir->id, name, 0, NULL);
+	caller_enter(fuse_req_ctx(req));
+	fd = openat(fdref_fd(ref), name,
+		    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK |
+			    (flags & (O_EXCL | O_TRUNC)),
+		    mode);
+	r = fd < 0 ? -errno : 0;
+	caller_leave();
+	slate_outcome(session_slot(), r);
+	*ret_fd = fd;
+	return r;
+}
+
+static void reply_create(fuse_req_t req, struct node *node, const struct stat *st,
+			 const struct weir_open_out *open)
+{
+	struct fs *fs = request_fs(req);
+	struct {
+		struct fuse_entry_out entry;
+		struct weir_open_out open;
+	} out = {.open = *open};
+	uint64_t id = node->id;
+
+	fill_entry_out(&out.entry, node, st);
+	node_add_lookup(fs->nodes, node);
+	if (fuse_reply_buf(req, (const char *)&out, sizeof out) == -ENOENT) {
+		open_release(fs, node, open->fh);
+		nodes_forget(fs->nodes, id, 1);
+	}
+}
+
+void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi)
+{
+	struct fs *fs = request_fs(req);
+	_node_ dir = {.fs = fs}, child = {.fs = fs};
+	_cleanup_(closep) int fd = -1;
+	struct weir_open_out open;
+	struct stat st;
+	int r;
+
+	r = nodes_get(fs->nodes, parent, &dir.node);
+	if (r == 0)
+		r = create_file(req, dir.node, name, mode, fi->flags, &fd);
+	if (r == 0)
+		r = find_opened(fs, dir.node, name, fd, &child.node, &st);
+	if (r == 0) {
+		atomic_fetch_or(&child.node->flags, NODE_CREATED);
+		fdcache_add(fs->fds, &child.node->handle, FD_WRITE, TAKE_FD(fd), NULL);
+		r = open_acquire(fs, child.node, fi->flags, &open);
+	}
+	if (r < 0)
+		reply_result(req, r);
+	else
+		reply_create(req, child.node, &st, &open);
+}

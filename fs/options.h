@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/options.h - what `-o` says.  docs: weir(8). */
+#ifndef FS_OPTIONS_H
+#define FS_OPTIONS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct options { /* strings are malloc'ed */
+	bool foreground;
+	bool debug;
+	bool no_passthrough; /* passthrough=off */
+	bool no_cache;	     /* cache=none: the daemon's way without the page cache */
+	bool trusted_xattr;  /* policy-xattr=trusted */
+	bool have_group;
+	gid_t policy_group;
+	unsigned threads;
+	unsigned disk_threads; /* in service per disk */
+	unsigned long mount_flags; /* MS_RDONLY, MS_NOSUID, ... */
+	char *state;	     /* NULL: in the datastore */
+	char *policies;	     /* NULL: the usual directories */
+	char *datastore, *mountpoint;
+};
+
+/* Parse `[-f] [-d] [-o OPTIONS] DATASTORE MOUNTPOINT`.  -EINVAL: said on stderr what is wrong. */
+int options_parse(int argc, char **argv, struct options *ret);
+void options_done(struct options *o);
+
+#endif

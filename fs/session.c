@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/session.c - see fs/session.h. */
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/queue.h"
+#include "fs/caller.h"
+#include "fs/fs.h"
+#include "fs/session.h"
+
+#define MESSAGE_SIZE    (SESSION_BUFFER + 4096u) /* a write of 1 MiB with its headers */
+#define SPARE_READERS   4u /* threads that may wait in read(2) at once */
+#define MAX_BACKGROUND  512u
+
+struct thread {
+	struct session *session;
+	unsigned index;
+	pthread_t id;
+	void *message, *scratch;
+	struct slate_thread *slot;
+	struct fuse_in_header *request; /* NULL between requests */
+};
+
+struct session {
+	struct fs *fs;
+	struct fuse_session *fuse;
+	int device;
+	struct session_abilities abilities;
+	bool got_init;
+
+	pthread_mutex_t lock; /* protects all below; nothing is taken under it */
+	pthread_cond_t wake;  /* parked threads wait here */
+	pthread_cond_t ended; /* session_run waits here */
+	struct thread threads[SLATE_THREADS];
+	unsigned limit, started, readers, parked;
+	struct io *ready_first, **ready_last;
+	_Atomic bool stop;
+	int error;
+};
+
+/* The thread that runs: libfuse's callbacks have no room for it.  Not state, an address. */
+static _Thread_local struct thread *self;
+
+const struct fuse_in_header *session_request(void)
+{
+	return self->request;
+}
+
+struct slate_thread *session_slot(void)
+{
+	return self->slot;
+}
+
+void *session_scratch(void)
+{
+	return self->scratch;
+}
+
+const struct session_abilities *session_abilities(const struct session *s)
+{
+	return &s->abilities;
+}
+
+int session_device(const struct session *s)
+{
+	return s->device;
+}
+
+struct fuse_session *session_fuse(const struct session *s)
+{
+	return s->fuse;
+}
+
+/* ---- INIT -------------------------------------------------------------------------------- */
+
+static uint64_t offered_flags(const struct fuse_in_header *in)
+{
+	const struct fuse_init_in *init = (const void *)(in + 1);
+	uint64_t flags = init->flags;
+
+	if (flags & FUSE_INIT_EXT)
+		flags |= (uint64_t)init->flags2 << 32;
+	return flags;
+}
+
+/* libfuse 3.14 composes the INIT reply without knowing these flags: add what both sides can. */
+static void patch_init(struct session *s, struct weir_init_out *out)
+{
+	uint64_t offered = offered_flags(self->request), want = 0;
+
+	if (!s->fs->options.no_passthrough && (offered & WEIR_FUSE_PASSTHROUGH)) {
+		want |= WEIR_FUSE_PASSTHROUGH;
+		out->max_stack_depth = 1;
+		s->abilities.passthrough = true;
+	}
+	if (offered & WEIR_FUSE_DIRECT_IO_ALLOW_MMAP) {
+		want |= WEIR_FUSE_DIRECT_IO_ALLOW_MMAP;
+		s->abilities.direct_io_mmap = true;
+	}
+	/* Without it the kernel asks for security.capability before every write. */
+	if (offered & FUSE_HANDLE_KILLPRIV_V2) {
+		want |= FUSE_HANDLE_KILLPRIV_V2;
+		s->abilities.killpriv_v2 = true;
+	}
+	/* libfuse 3.14 expects the long form of SETXATTR, but does not ask for it. */
+	if (offered & FUSE_SETXATTR_EXT) {
+		want |= FUSE_SETXATTR_EXT;
+		s->abilities.setxattr_ext = true;
+	}
+	out->flags |= (uint32_t)want | FUSE_INIT_EXT;
+	out->flags2 |= (uint32_t)(want >> 32);
+	s->got_init = true;
+}
+
+static ssize_t device_writev(int fd, struct iovec *iov, int count, void *data)
+{
+	struct fs *fs = data;
+
+	if (self && self->request && self->request->opcode == FUSE_INIT && count == 2 &&
+	    iov[1].iov_len == sizeof(struct weir_init_out))
+		patch_init(fs->session, iov[1].iov_base);
+	return writev(fd, iov, count);
+}
+
+static ssize_t device_read(int fd, void *buf, size_t size, void *data)
+{
+	return read(fd, buf, size);
+}
+
+static void init_wants(void *data, struct fuse_conn_info *conn)
+{
+	const unsigned wanted = FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_DONT_MASK |
+				FUSE_CAP_POSIX_ACL | FUSE_CAP_CACHE_SYMLINKS |
+				FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+				FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ |
+				FUSE_CAP_ASYNC_DIO | FUSE_CAP_AUTO_INVAL_DATA;
+
+	conn->want = conn->capable & wanted;
+	conn->max_background = MAX_BACKGROUND;
+	conn->max_write = SESSION_BUFFER;
+	conn->time_gran = 1;
+}
+
+/* ---- one request ------------------------------------------------------------------------- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void process(struct thread *t, size_t size)
+{
+	struct fuse_buf buf = {.size = size, .mem = t->message};
+
+	t->request = t->message;
+	t->slot->unique = t->request->unique & ~(1ull << 63);
+	t->slot->opcode = t->request->opcode;
+	t->slot->node = t->request->nodeid;
+	t->slot->since_ns = now_ns();
+	t->slot->state = SLATE_RUNNING;
+
+	fuse_session_process_buf(t->session->fuse, &buf);
+
+	t->slot->state = SLATE_IDLE;
+	t->slot->unique = 0;
+	t->request = NULL;
+}
+
+static void run_ready(struct thread *t, struct io *io)
+{
+	t->slot->since_ns = now_ns();
+	t->slot->state = SLATE_RUNNING;
+	fs_run_io(t->session->fs, io);
+	t->slot->state = SLATE_IDLE;
+}
+
+/* ---- threads ----------------------------------------------------------------------------- */
+
+static void *thread_main(void *data);
+
+static void *populated(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	if (mlock(p, size) < 0)
+		log_debug("cannot lock a request buffer: %s", strerror(errno));
+	return p;
+}
+
+static int prepare_thread(struct session *s, struct thread *t, unsigned index)
+{
+	t->session = s;
+	t->index = index;
+	t->slot = slate_thread(s->fs->slate, index);
+	t->message = populated(MESSAGE_SIZE);
+	t->scratch = populated(SESSION_BUFFER);
+	return t->message && t->scratch ? 0 : -ENOMEM;
+}
+
+/* Called with the lock held; fails silently: fewer threads serve as well. */
+static void start_thread(struct session *s)
+{
+	struct thread *t = &s->threads[s->started];
+
+	if (prepare_thread(s, t, s->started) < 0)
+		return;
+	if (pthread_create(&t->id, NULL, thread_main, t) == 0)
+		s->started++;
+}
+
+static void wake_one(struct session *s)
+{
+	if (s->parked)
+		pthread_cond_signal(&s->wake);
+	else if (s->started < s->limit && !s->stop)
+		start_thread(s);
+}
+
+void session_ready(struct session *s, struct io *list)
+{
+	LOCKED(&s->lock);
+	*s->ready_last = list;
+	for (; list; list = list->next) {
+		s->ready_last = &list->next;
+		wake_one(s);
+	}
+}
+
+static struct io *take_ready(struct session *s)
+{
+	struct io *io = s->ready_first;
+
+	if (io) {
+		s->ready_first = io->next;
+		if (!s->ready_first)
+			s->ready_last = &s->ready_first;
+		io->next = NULL;
+	}
+	return io;
+}
+
+/* What the thread is to do next: a ready request, or read one (NULL). */
+static struct io *next_work(struct session *s)
+{
+	struct io *io;
+
+	LOCKED(&s->lock);
+	while (!(io = take_ready(s)) && s->readers >= SPARE_READERS && !s->stop) {
+		s->parked++;
+		pthread_cond_wait(&s->wake, &s->lock);
+		s->parked--;
+	}
+	if (!io)
+		s->readers++;
+	return io;
+}
+
+static void left_reading(struct session *s)
+{
+	LOCKED(&s->lock);
+	s->readers--;
+	if (s->readers == 0 && !s->stop)
+		wake_one(s);
+}
+
+static void end_session(struct session *s, int error)
+{
+	LOCKED(&s->lock);
+	if (error && !s->error)
+		s->error = error;
+	s->stop = true;
+	pthread_cond_broadcast(&s->wake);
+	pthread_cond_broadcast(&s->ended);
+}
+
+/* Read one request; false when there will be none any more. */
+static bool serve_one(struct thread *t)
+{
+	struct session *s = t->session;
+	ssize_t n = read(s->device, t->message, MESSAGE_SIZE);
+	int error = n < 0 ? errno : 0;
+
+	left_reading(s);
+	if (n >= (ssize_t)sizeof(struct fuse_in_header)) {
+		process(t, (size_t)n);
+		return true;
+	}
+	if (error == EINTR || error == EAGAIN || error == ENOENT)
+		return true; /* ENOENT: the request was interrupted before we saw it */
+	end_session(s, error == ENODEV || error == ECONNABORTED ? 0 : -error);
+	return false;
+}
+
+static void *thread_main(void *data)
+{
+	struct thread *t = data;
+	struct session *s = t->session;
+	struct io *io;
+
+	self = t;
+	caller_init_thread();
+	while (!s->stop) {
+		io = next_work(s);
+		if (io)
+			run_ready(t, io);
+		else if (!serve_one(t))
+			break;
+	}
+	return NULL;
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+static int answer_init(struct session *s)
+{
+	struct thread *t = &s->threads[0];
+	ssize_t n;
+
+	self = t;
+	do {
+		n = read(s->device, t->message, MESSAGE_SIZE);
+	} while (n < 0 && errno == EINTR);
+	if (n < (ssize_t)sizeof(struct fuse_in_header)) {
+		self = NULL;
+		return n < 0 ? -errno : -EPROTO;
+	}
+	process(t, (size_t)n);
+	self = NULL;
+	return s->got_init ? 0 : -EPROTO;
+}
+
+int session_new(struct fs *fs, int device, unsigned threads, struct session **ret)
+{
+	static const struct fuse_custom_io io = {.writev = device_writev, .read = device_read};
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct fuse_lowlevel_ops ops = fs_operations;
+	struct session *s = calloc(1, sizeof *s);
+	int r = -ENOMEM;
+
+	if (!s)
+		return -ENOMEM;
+	fs->session = s;
+	s->fs = fs;
+	s->device = device;
+	s->limit = MIN(MAX(threads, 2u), SLATE_THREADS);
+	s->ready_last = &s->ready_first;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->wake, NULL);
+	pthread_cond_init(&s->ended, NULL);
+
+	ops.init = init_wants;
+	fuse_opt_add_arg(&args, "weir");
+	s->fuse = fuse_session_new(&args, &ops, sizeof ops, fs);
+	fuse_opt_free_args(&args);
+	if (s->fuse)
+		r = fuse_session_custom_io(s->fuse, &io, device);
+	if (r == 0)
+		r = prepare_thread(s, &s->threads[0], 0);
+	if (r == 0)
+		r = answer_init(s);
+	if (r < 0) {
+		session_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+int session_run(struct session *s)
+{
+	s->started = 1;
+	if (pthread_create(&s->threads[0].id, NULL, thread_main, &s->threads[0]))
+		return -EAGAIN;
+	pthread_mutex_lock(&s->lock);
+	while (!s->stop)
+		pthread_cond_wait(&s->ended, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+	for (unsigned i = 0; i < s->started; i++)
+		pthread_join(s->threads[i].id, NULL);
+	return s->error;
+}
+
+void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	for (unsigned i = 0; i < SLATE_THREADS; i++) {
+		if (s->threads[i].message)
+			munmap(s->threads[i].message, MESSAGE_SIZE);
+		if (s->threads[i].scratch)
+			munmap(s->threads[i].scratch, SESSION_BUFFER);
+	}
+	if (s->fuse)
+		fuse_session_destroy(s->fuse); /* closes the device */
+	else
+		close(s->device);
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->wake);
+	pthread_cond_destroy(&s->ended);
+	free(s);
+}

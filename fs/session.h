@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/session.h - requests from /dev/fuse to threads; the one file that knows the transport.
+ *
+ * Each thread reads a request into its own buffer, which is populated and locked before first
+ * use (a SIGKILL inside a page fault of that read would end the request with EIO: FINDINGS), and
+ * runs it to its end, unless the disk's queue (base/queue.h) tells it to wait: then the thread
+ * goes on and whoever finishes the request in the way takes it.
+ *
+ * Few threads wait in read(2) at a time; the others are parked here, and are woken when no
+ * reader is left or when requests become ready that nobody runs.
+ *
+ * libfuse parses and composes messages; where its 3.14 lacks a field (INIT flags above bit 31,
+ * backing ids, write flags) the raw message is at hand: session_request().
+ */
+#ifndef FS_SESSION_H
+#define FS_SESSION_H
+
+#define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 14)
+#include <fuse_lowlevel.h>
+
+#include "fs/abi.h"
+#include "fs/slate.h"
+
+struct fs;
+struct session;
+
+/* What the kernel agreed to in INIT. */
+struct session_abilities {
+	bool passthrough;
+	bool direct_io_mmap;
+	bool killpriv_v2;
+	bool setxattr_ext;
+	uint32_t minor;
+};
+
+/* @device is /dev/fuse after the mount.  @threads: at most so many request threads.
+ * Answers INIT before it returns. */
+int session_new(struct fs *fs, int device, unsigned threads, struct session **ret);
+
+/* Serve until the filesystem is unmounted.  Returns 0 after an unmount. */
+int session_run(struct session *s);
+void session_free(struct session *s);
+
+const struct session_abilities *session_abilities(const struct session *s);
+int session_device(const struct session *s);
+struct fuse_session *session_fuse(const struct session *s);
+
+/* Hand runnable requests (linked by io->next) to threads that have nothing to do. */
+struct io;
+void session_ready(struct session *s, struct io *list);
+
+/* In a request thread: the message in service, its thread's slot in the slate, and scratch
+ * memory of SESSION_BUFFER bytes that is populated, for replies. */
+#define SESSION_BUFFER (1u << 20)
+const struct fuse_in_header *session_request(void);
+struct slate_thread *session_slot(void);
+void *session_scratch(void);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/xattr.c - extended attributes: weir's own (fs/control.h), all others the backing file's.
+ *
+ * The descriptor is an O_PATH one, which the xattr calls do not take: they get the file by its
+ * name in /proc/self/fd, which leads to the very inode, symlinks included.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "fs/callbacks.h"
+#include "fs/caller.h"
+#include "fs/control.h"
+
+#define XATTR_SIZE 65536u
+
+/* As setattr does for chmod: an ACL that is set by somebody outside the file's group takes the
+ * set-gid bit away, which the backing filesystem does not do for us, being root. */
+static int drop_set_gid(int fd)
+{
+	struct stat st;
+
+	if (fstatat(fd, "", &st, AT_EMPTY_PATH) < 0)
+		return -errno;
+	if (!(st.st_mode & S_ISGID))
+		return 0;
+	return chmod(fd_path(fd).text, st.st_mode & 07777 & ~(mode_t)S_ISGID) < 0 ? -errno : 0;
+}
+
+static int set_backing(fuse_req_t req, struct node *node, const char *name, const char *value,
+		       size_t size, int flags)
+{
+	const struct fuse_setxattr_in *in = (const void *)(session_request() + 1);
+	struct fs *fs = request_fs(req);
+	_cleanup_(fdref_putp) struct fdref *ref = NULL;
+	int r = node_fd(fs, node, FD_PATH, &ref);
+
+	if (r < 0)
+		return r;
+	if (setxattr(fd_path(fdref_fd(ref)).text, name, value, size, flags) < 0)
+		return -errno;
+	if (session_abilities(fs->session)->setxattr_ext &&
+	    (in->setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID))
+		return drop_set_gid(fdref_fd(ref));
+	return 0;
+}
+
+void fs_setxattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *value, size_t size,
+		 int flags)
+{
+	struct fs *fs = request_fs(req);
+	_node_ at = {.fs = fs};
+	int r;
+
+	r = nodes_get(fs->nodes, id, &at.node);
+	if (r == 0 && control_owns(name))
+		r = control_set(req, at.node, name, value, size);
+	else if (r == 0)
+		r = set_backing(req, at.node, name, value, size, flags);
+	reply_result(req, r);
+}
+
+void fs_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)
+{
+	struct fs *fs = request_fs(req);
+	_node_ at = {.fs = fs};
+	_cleanup_(fdref_putp) struct fdref *ref = NULL;
+	int r;
+
+	r = nodes_get(fs->nodes, id, &at.node);
+	if (r == 0 && control_owns(name)) {
+		r = control_remove(req, at.node, name);
+	} else if (r == 0) {
+		r = node_fd(fs, at.node, FD_PATH, &ref);
+		if (r == 0 && removexattr(fd_path(fdref_fd(ref)).text, name) < 0)
+			r = -errno;
+	}
+	reply_result(req, r);
+}
+
+/* A value, or with size 0 how long it is. */
+static void reply_value(fuse_req_t req, size_t size, const char *value, size_t len)
+{
+	if (size == 0)
+		fuse_reply_xattr(req, len);
+	else if (len > size)
+		fuse_reply_err(req, ERANGE);
+	else
+		fuse_reply_buf(req, value, len);
+}
+
+static void get_control(fuse_req_t req, struct node *node, const char *name, size_t size)
+{
+	_cleanup_(freep) char *value = NULL;
+	size_t len = 0;
+	int r = control_get(req, node, name, &value, &len);
+
+	if (r < 0)
+		reply_result(req, r);
+	else
+		reply_value(req, size, value, len);
+}
+
+void fs_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
+{
+	struct fs *fs = request_fs(req);
+	_node_ at = {.fs = fs};
+	_cleanup_(fdref_putp) struct fdref *ref = NULL;
+	ssize_t n;
+	int r;
+
+	r = nodes_get(fs->nodes, id, &at.node);
+	if (r == 0 && control_owns(name)) {
+		get_control(req, at.node, name, size);
+		return;
+	}
+	if (r == 0)
+		r = node_fd(fs, at.node, FD_PATH, &ref);
+	if (r < 0) {
+		reply_result(req, r);
+		return;
+	}
+	n = getxattr(fd_path(fdref_fd(ref)).text, name, session_scratch(),
+		     size ? MIN(size, XATTR_SIZE) : 0);
+	if (n < 0)
+		fuse_reply_err(req, errno);
+	else if (size == 0)
+		fuse_reply_xattr(req, (size_t)n);
+	else
+		fuse_reply_buf(req, session_scratch(), (size_t)n);
+}
+
+/* Take weir's own names (the mark of a disk) out of the list; returns what is left. */
+static size_t strip_own(char *list, size_t len)
+{
+	size_t out = 0;
+
+	for (size_t at = 0; at < len;) {
+		size_t n = strnlen(list + at, len - at) + 1;
+
+		if (!control_owns(list + at)) {
+			memmove(list + out, list + at, n);
+			out += n;
+		}
+		at += n;
+	}
+	return out;
+}
+
+void fs_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
+{
+	struct fs *fs = request_fs(req);
+	_node_ at = {.fs = fs};
+	_cleanup_(fdref_putp) struct fdref *ref = NULL;
+	ssize_t n;
+	int r;
+
+	r = nodes_get(fs->nodes, id, &at.node);
+	if (r == 0)
+		r = node_fd(fs, at.node, FD_PATH, &ref);
+	if (r < 0) {
+		reply_result(req, r);
+		return;
+	}
+	n = listxattr(fd_path(fdref_fd(ref)).text, session_scratch(), XATTR_SIZE);
+	if (n < 0)
+		fuse_reply_err(req, errno);
+	else
+		reply_value(req, size, session_scratch(),
+			    strip_own(session_scratch(), (size_t)n));
+}

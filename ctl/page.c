@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ctl/page.c - see ctl/page.h. */
+#include <stdbool.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "ctl/attributes.h"
+#include "ctl/page.h"
+#include "ctl/table.h"
+#include "ctl/text.h"
+#include "ctl/tree.h"
+
+#define INDENT	    2
+#define LABEL_WIDTH 14
+
+/* "  Label         text": the text is made safe. */
+__attribute__((format(printf, 3, 4))) static void line(FILE *to, const char *label,
+						       const char *format, ...)
+{
+	_cleanup_(freep) char *text = NULL, *safe = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	if (vasprintf(&text, format, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	safe = text ? text_safe(text) : NULL;
+	fprintf(to, "%*s%-*s%s\n", INDENT, "", LABEL_WIDTH, label, safe ? safe : "?");
+}
+
+static void line_size(FILE *to, const char *label, const json_t *object, const char *member)
+{
+	char size[TEXT_SIZE_MAX];
+	uint64_t n = member_number(object, member);
+
+	if (json_object_get(object, member))
+		line(to, label, "%s (%" PRIu64 " bytes)", text_size(n, size), n);
+}
+
+static void line_text(FILE *to, const char *label, const json_t *object, const char *member)
+{
+	const char *text = member_text(object, member, NULL);
+
+	if (text)
+		line(to, label, "%s", text);
+}
+
+char *page_policy(const json_t *status, int with_version)
+{
+	const json_t *policy = json_object_get(status, "policy");
+	const char *name = member_text(policy, "name", NULL);
+	bool inherited = json_is_true(json_object_get(policy, "inherited"));
+	char version[40] = "", *text;
+
+	if (!name || !*name)
+		return strdup("-");
+	if (with_version && json_object_get(policy, "version"))
+		snprintf(version, sizeof version, ", version %" PRIu64,
+			 member_number(policy, "version"));
+	if (asprintf(&text, "%s%s%s%s%s", name, version, inherited ? " (from " : "",
+		     inherited ? member_text(policy, "from", "above") : "",
+		     inherited ? ")" : "") < 0)
+		return NULL;
+	return text;
+}
+
+/* "a, b, c" of an array of texts; malloc'ed. */
+static char *join(const json_t *array)
+{
+	char *text = NULL;
+	size_t size, i;
+	FILE *f = open_memstream(&text, &size);
+	const json_t *e;
+
+	if (!f)
+		return NULL;
+	json_array_foreach(array, i, e) fprintf(f, "%s%s", i ? ", " : "",
+						json_string_value(e) ? json_string_value(e) : "?");
+	fclose(f);
+	return text;
+}
+
+static void print_way(const json_t *status, FILE *to)
+{
+	_cleanup_(freep) char *stages = join(json_object_get(status, "stages"));
+	const char *way = member_text(status, "way", NULL);
+	bool any = stages && *stages;
+
+	if (way)
+		line(to, "Way", "%s%s%s%s", way, any ? " (" : "", any ? stages : "",
+		     any ? ")" : "");
+	if (json_object_get(status, "opens"))
+		line(to, "Open", "%" PRIu64 " times", member_number(status, "opens"));
+}
+
+static void print_holders(const json_t *status, FILE *to)
+{
+	const json_t *holder;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "holders"), i, holder)
+		line(to, i ? "" : "Held by", "process %" PRIu64 " (%s)",
+		     member_number(holder, "pid"), member_text(holder, "command", "?"));
+}
+
+static void print_extents(const json_t *disk, FILE *to)
+{
+	static const char *const headings[] = {"EXTENT", "TYPE", ">SIZE", "STATE", NULL};
+	_cleanup_(table_freep) struct table *t = table_new(headings, INDENT);
+	const json_t *e;
+	size_t i;
+
+	json_array_foreach(json_object_get(disk, "extents"), i, e)
+	{
+		const char *state = member_text(e, "state", ""), *why = member_text(e, "why", NULL);
+		_cleanup_(freep) char *both = NULL;
+		char size[TEXT_SIZE_MAX];
+
+		if (why && asprintf(&both, "%s: %s", state, why) < 0)
+			both = NULL;
+		if (t)
+			table_row(t, (const char *[]){member_text(e, "file", "?"),
+						      member_text(e, "type", "?"),
+						      text_size(member_number(e, "size"), size),
+						      both ? both : state, NULL});
+	}
+	if (!t || table_rows(t) == 0)
+		return;
+	fputc('\n', to);
+	table_print(t, to);
+}
+
+static void print_disk(const json_t *disk, FILE *to)
+{
+	_cleanup_(freep) char *chain = join(json_object_get(disk, "chain"));
+
+	line_text(to, "Type", disk, "type");
+	line_size(to, "Capacity", disk, "capacity");
+	line_text(to, "Adapter", disk, "adapter");
+	line_text(to, "Parent", disk, "parent");
+	if (chain && *chain)
+		line(to, "Chain", "%s", chain);
+	line_text(to, "Problem", disk, "problem");
+}
+
+static void print_compliance(const json_t *status, FILE *to)
+{
+	const json_t *c = json_object_get(status, "compliance");
+	const char *state = member_text(c, "state", NULL), *why = member_text(c, "why", "");
+	const char *const members[][2] = {{"expected", "Expected"}, {"current", "Current"}};
+
+	if (!state)
+		return;
+	line(to, "Compliance", "%s%s%s", state, *why ? ": " : "", why);
+	for (size_t i = 0; strcmp(state, "compliant") != 0 && i < ARRAY_SIZE(members); i++) {
+		const json_t *value = json_object_get(c, members[i][0]);
+
+		if (!value || json_is_null(value))
+			continue;
+		fprintf(to, "%*s%s\n", INDENT, "", members[i][1]);
+		tree_print(value, 2 * INDENT, to);
+	}
+}
+
+/* One row of the latency table; mean and percentiles come in microseconds. */
+static void latency_row(struct table *t, const char *name, const json_t *operation)
+{
+	static const char *const members[] = {"mean", "p50", "p90", "p99", "p999", "max"};
+	const json_t *latency = json_object_get(operation, "latency_us");
+	char text[ARRAY_SIZE(members)][TEXT_SIZE_MAX], ops[TEXT_SIZE_MAX], bytes[TEXT_SIZE_MAX];
+	uint64_t n = member_number(operation, "ops");
+
+	if (n == 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+		text_duration_ns(1000 * json_number_value(json_object_get(latency, members[i])),
+				 text[i]);
+	table_row(t, (const char *[]){name, text_count((double)n, ops),
+				      json_object_get(operation, "bytes")
+					      ? text_size(member_number(operation, "bytes"), bytes)
+					      : "-",
+				      text[0], text[1], text[2], text[3], text[4], text[5], NULL});
+}
+
+/* Members with latencies become a table, the others a tree. */
+static void print_stage(const char *name, const json_t *stats, FILE *to)
+{
+	static const char *const headings[] = {"OPERATION", ">COUNT", ">BYTES", ">MEAN", ">P50",
+					       ">P90",	    ">P99",   ">P99.9", ">MAX",	 NULL};
+	_cleanup_(table_freep) struct table *t = table_new(headings, 2 * INDENT);
+	_cleanup_(json_decrefp) json_t *rest = json_object();
+	_cleanup_(freep) char *safe = text_safe(name);
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)stats, key, value)
+	{
+		if (t && json_is_object(value) && json_object_get(value, "latency_us"))
+			latency_row(t, key, value);
+		else if (rest)
+			json_object_set(rest, key, value);
+	}
+	fprintf(to, "\n%*sStage %s\n", INDENT, "", safe ? safe : "?");
+	if (t && table_rows(t) > 0)
+		table_print(t, to);
+	if (rest)
+		tree_print(rest, 2 * INDENT, to);
+}
+
+void page_print(const char *path, const json_t *status, FILE *to)
+{
+	_cleanup_(freep) char *policy = page_policy(status, true), *safe = text_safe(path);
+	const json_t *disk = json_object_get(status, "disk"), *stats;
+	const char *name;
+	json_t *stage;
+
+	fprintf(to, "%s\n", safe ? safe : "?");
+	if (disk)
+		print_disk(disk, to);
+	else
+		line_text(to, "Kind", status, "kind");
+	line_size(to, "Size", status, "size");
+	line_size(to, "Allocated", status, "allocated");
+	line(to, "Policy", "%s", policy && strcmp(policy, "-") != 0 ? policy : "none");
+	print_compliance(status, to);
+	print_way(status, to);
+	print_holders(status, to);
+	print_extents(disk, to);
+
+	stats = json_object_get(status, "stats");
+	json_object_foreach((json_t *)stats, name, stage) print_stage(name, stage, to);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ctl/page.h - all there is to say about one disk, VM or file, for people. */
+#ifndef CTL_PAGE_H
+#define CTL_PAGE_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+/* @path as the user named it, @status its user.weir.status. */
+void page_print(const char *path, const json_t *status, FILE *to);
+
+/* "gold, version 3 (from vm1/)", "none": malloc'ed. */
+char *page_policy(const json_t *status, int with_version);
+
+#endif

@@ -272,7 +272,7 @@ static int identity_take(struct datastore *ds, unsigned flags, char **ret_why)
 		return lenient ? 0
 			       : why_set(r, ret_why,
 					 "%s/" WEIR_DIRECTORY
-					 "/datastore is damaged: run `weir check %s`",
+					 "/datastore is damaged: run `weir check --rebuild %s`",
 					 ds->path, ds->path);
 	}
 	if (r < 0)

@@ -133,7 +133,7 @@ static int catalog_is_whole(struct datastore *ds, struct catalog **ret, char **r
 		return why_set(-ESTALE, ret_why,
 			       "%s/" WEIR_DIRECTORY
 			       "/datastore is lost, but there is a catalog in %s: "
-			       "run `weir check %s`",
+			       "run `weir check --rebuild %s`",
 			       ds->path, ds->state_path, ds->path);
 	if (catalog_incarnation(c) != ds->incarnation)
 		return why_set(

@@ -13,7 +13,8 @@
 #include "ctl/text.h"
 
 const struct command *const commands[] = {
-	&command_mount, &command_umount, &command_status, &command_events, NULL,
+	&command_mount, &command_umount, &command_status,
+	&command_check, &command_events, NULL,
 };
 
 static const char usage[] = "Usage: weir COMMAND [OPTION]... [ARGUMENT]...\n"

@@ -56,6 +56,7 @@ class Contender:
         self.backing = place.directory(self.name, "backing")
         self.directory = self.backing
         self.daemon = None
+        self.note = print               # takes a sentence for the report
 
     def images(self):
         return [os.path.join(self.directory, f"disk{n}.img") for n in range(JOBS)]
@@ -138,7 +139,8 @@ class Weir(Mounted):
             try:
                 status = json.loads(os.getxattr(path, "user.weir.status"))
             except (OSError, ValueError) as problem:
-                raise Failed(f"user.weir.status: {problem}") from None
+                self.note(f"{self.name}: way and stages are not verified: {problem}")
+                return
         found = (status.get("way"), sorted(status.get("stages", [])))
         if found != (self.way, self.stages):
             raise Failed(f"way and stages are {found}, not {(self.way, self.stages)}")

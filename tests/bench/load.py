@@ -21,6 +21,8 @@ class Load:
         self.plan = plan                # size, runtime_ms, rounds, peer_rounds
         self.say = say
         self._ready = set()
+        for contender in contenders:
+            contender.note = samples.note
         self._probed = {}
 
     def run(self, chosen):

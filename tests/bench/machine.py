@@ -56,8 +56,9 @@ def run_group(argv, limit_s):
     try:
         out, err = child.communicate(timeout=limit_s)
     except BaseException as problem:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
         if isinstance(problem, subprocess.TimeoutExpired):
             raise Failed(f"{argv[0]} did not end in {limit_s} s") from None
         raise
@@ -174,7 +175,7 @@ class Workplace:
         self._daemons = []
 
     def __enter__(self):
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._interrupted)
         return self
 

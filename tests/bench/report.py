@@ -27,9 +27,8 @@ def measured_cell(spread):
 
 def _walk_order(shape):
     """Walks by command and size, then in the order in which they were walked."""
-    *what, state = shape.split()
-    return what[:-1], what[-1].zfill(9), ("first", "cold", "warm").index(state) \
-        if state in ("first", "cold", "warm") else 0
+    *command, files, state = shape.split()
+    return command, int(files), ("first", "cold", "warm").index(state)
 
 
 def shapes_in_short(names):
@@ -74,7 +73,8 @@ class Report:
         chosen = [shape for shape in shape_table.SHAPES if shape.name in self.samples.shapes()]
         for family in dict.fromkeys(shape.family for shape in chosen):
             built.append(self._family(family, [s for s in chosen if s.family == family]))
-        built += [self._fsync(), self._walks(), self._small(), self._footprint(), self._skips()]
+        built += [self._fsync(), self._walks(), self._small(), self._footprint(), self._skips(),
+                  self._notes()]
         return [table for table in built if table.rows]
 
     def _facts(self):
@@ -125,9 +125,8 @@ class Report:
 
     def _walks(self):
         rows = []
-        for shape in sorted(self.samples.shapes(), key=_walk_order):
-            if not shape.startswith(("ls -lR", "find")):
-                continue
+        walks = [s for s in self.samples.shapes() if s.startswith(("ls -lR", "find"))]
+        for shape in sorted(walks, key=_walk_order):
             cells = []
             for name in ("native", "weir", "pll", "pll-no-xattr"):
                 spread = self.samples.value(shape, name)
@@ -169,6 +168,9 @@ class Report:
             rows.setdefault((name, why), []).append(shape)
         return Table("Skipped", ["contender", "why", "shapes"],
                      [[name, why, shapes_in_short(names)] for (name, why), names in rows.items()])
+
+    def _notes(self):
+        return Table("Notes", ["note"], [[sentence] for sentence in self.samples.notes])
 
     def text(self):
         return "\n".join(table.text() for table in self.tables())

@@ -110,11 +110,14 @@ def fio_command(shape, directory, size, runtime_ms):
             f"--fsync={int(shape.fsync)}", "--time_based", f"--runtime={runtime_ms}ms",
             "--invalidate=0", "--fallocate=none", "--allow_file_create=0",
             "--randrepeat=0", "--norandommap", "--group_reporting", "--eta=never",
-            "--output-format=json"]
+            "--thread", "--output-format=json"]
 
 
 def measure(shape, directory, size, runtime_ms):
-    """One fio run: {measure: (value, unit)}; machine.Failed when fio reports an error."""
+    """One fio run: {measure: (value, unit)}; machine.Failed when fio reports an error.
+
+    fio's jobs are threads: forked ones leave the process group and could outlive us.
+    """
     status, out, err = machine.run_group(fio_command(shape, directory, size, runtime_ms),
                                          runtime_ms / 1000 + 60)
     if status != 0:

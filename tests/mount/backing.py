@@ -70,6 +70,8 @@ class Backing:
                 f.truncate(megabytes << 20)
             run(*MAKE[kind], self.image)
             self.mount()
+        if kind == "ext4":
+            os.rmdir(os.path.join(self.path, "lost+found"))
         os.chmod(self.path, 0o755)
 
     def mount(self):

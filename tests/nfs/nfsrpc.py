@@ -85,9 +85,9 @@ def opaque(data):
 class Rpc:
     """One connection to one program of the server."""
 
-    def __init__(self, connect, port, program, version, limit=20):
-        self.connect, self.port = connect, port
-        self.program, self.version, self.limit = program, version, limit
+    def __init__(self, connect, port, program, version, uid=0):
+        self.connect, self.port, self.limit = connect, port, 20
+        self.program, self.version, self.uid = program, version, uid
         self.xid, self.sock = int.from_bytes(os.urandom(3), "big") << 8, None
 
     def close(self):
@@ -120,7 +120,7 @@ class Rpc:
 
     def call(self, procedure, body=b""):
         self.xid += 1
-        credentials = u32(0) + opaque("weir-test") + u32(0) + u32(0) + u32(0)
+        credentials = u32(0) + opaque("weir-test") + u32(self.uid) + u32(self.uid) + u32(0)
         message = b"".join((u32(self.xid), u32(0), u32(2), u32(self.program), u32(self.version),
                             u32(procedure), u32(1), opaque(credentials), u32(0), u32(0), body))
         try:
@@ -140,8 +140,8 @@ class Rpc:
 class Client3:
     """NFSv3.  Handles are bytes; names are given relative to a directory's handle."""
 
-    def __init__(self, connect, port, mount_port):
-        self.nfs = Rpc(connect, port, 100003, 3)
+    def __init__(self, connect, port, mount_port, uid=0):
+        self.nfs = Rpc(connect, port, 100003, 3, uid)
         self.mounts = Rpc(connect, mount_port, 100005, 3)
 
     def close(self):
@@ -257,6 +257,9 @@ class Client4:
         self._compound("write", [u32(self.PUTFH) + opaque(handle), u32(self.WRITE) + bytes(16)
                                  + u64(offset) + u32(stable) + opaque(data)])
 
+    def commit(self, handle):
+        self._compound("commit", [u32(self.PUTFH) + opaque(handle), u32(5) + u64(0) + u32(0)])
+
     def remove(self, directory, name):
         self._compound("remove", [u32(self.PUTFH) + opaque(directory),
                                   u32(self.REMOVE) + opaque(name)])
@@ -265,3 +268,23 @@ class Client4:
         self._compound("rename", [u32(self.PUTFH) + opaque(directory), u32(self.SAVEFH),
                                   u32(self.PUTFH) + opaque(to_directory),
                                   u32(self.RENAME) + opaque(name) + opaque(to_name)])
+
+    def identify(self):
+        """SETCLIENTID and its confirmation; what OPEN needs."""
+        name = b"weir-test-" + os.urandom(8).hex().encode()
+        reply = self._compound("setclientid", [
+            u32(35) + os.urandom(8) + opaque(name) + u32(0x40000000) + opaque(b"tcp")
+            + opaque(b"0.0.0.0.0.0") + u32(0)])
+        reply.fixed(8)
+        client, verifier = reply.u64(), reply.fixed(8)
+        self._compound("confirm", [u32(36) + u64(client) + verifier])
+        return client
+
+    def create_exclusive(self, directory, name, verifier):
+        """OPEN with EXCLUSIVE4, by an owner of its own; the new file's handle."""
+        client = self.identify()
+        reply = self._compound("open", [
+            u32(self.PUTFH) + opaque(directory),
+            u32(18) + u32(0) + u32(3) + u32(0) + u64(client) + opaque(os.urandom(8))
+            + u32(1) + u32(2) + verifier + u32(0) + opaque(name)])
+        return reply

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 
+LIVE = []                       # the rigs that are open, for the watchdog
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 WEIR_NFS = os.path.join(TOP, "packaging", "nfs", "weir-nfs")
@@ -165,6 +166,7 @@ class Rig:
     def __init__(self):
         build = os.environ.get("WEIR_BUILD", os.path.join(TOP, "build"))
         self.standin = os.environ.get("WEIR_NFS_STANDIN")
+        self.volatile = self.standin and not os.environ.get("WEIR_NFS_STANDIN_KEEPS_HANDLES")
         self.weir = os.path.join(build, "ctl", "weir")
         self.worker = os.path.join(build, "fs", "weir-worker")
         self.root = os.path.realpath(tempfile.mkdtemp(prefix="weir-nfs-", dir="/var/tmp"))
@@ -178,6 +180,7 @@ class Rig:
     # The network
 
     def open(self):
+        LIVE.append(self)
         if libc.mount(os.fsencode(self.root), os.fsencode(self.root), None, MS_BIND, None) or \
                 libc.mount(None, os.fsencode(self.root), None, MS_SHARED, None):
             raise OSError(ctypes.get_errno(), "cannot bind the tests' directory")
@@ -197,6 +200,19 @@ class Rig:
     def tool(self, *command, **more):
         """A client's program: in the servers' network, with everybody's files."""
         return run("nsenter", f"--net=/run/netns/{self.namespace}", *command, **more)
+
+    def qemu(self, version, *command, **more):
+        """qemu-img or qemu-io, made to speak the version."""
+        preload = [] if version == 3 else ["env", "LD_PRELOAD=" + self.version4()]
+        return self.tool(*preload, *command, **more)
+
+    def version4(self):
+        """See version4.c."""
+        library = os.path.join(self.root, "version4.so")
+        if not os.path.exists(library):
+            run("cc", "-D_GNU_SOURCE", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library,
+                os.path.join(HERE, "version4.c"), "-lnfs")
+        return library
 
     def tool_process(self, name, *command):
         return Process(os.path.join(self.root, name + ".out"), "nsenter",
@@ -247,6 +263,13 @@ class Rig:
         run("mount", "-t", "tmpfs", "-o", "size=1M", "weir-test", point)
         return point
 
+    def take_number(self, device):
+        """Mount others until one of them, or anybody's, has the number that a mount had."""
+        for _ in range(64):
+            if device_of(self.another_mount()) == device:
+                return
+        raise AssertionError(f"nobody got device number {device:#x}")
+
     # The server
 
     def weir_nfs(self, *arguments, reload=False, **more):
@@ -256,7 +279,7 @@ class Rig:
 
     def export(self, mount, *arguments, **more):
         force = ["--force"] if self.standin else []
-        return self.weir_nfs("export", mount.point, "--recovery",
+        return self.weir_nfs("export", mount.point, "--no-nlm", "--recovery",
                              os.path.join(self.root, "recovery"), *force, *arguments, **more)
 
     def start_ganesha(self):
@@ -291,9 +314,31 @@ class Rig:
         except FileNotFoundError:
             return ""
 
+    def logs(self):
+        """The last lines of everything that ran, for a failure's report."""
+        text = []
+        for name in sorted(os.listdir(self.root)):
+            if name.endswith((".log", ".out")):
+                with open(os.path.join(self.root, name), encoding="utf-8", errors="replace") as log:
+                    text.append(f"{name}:\n" + "".join(log.readlines()[-25:]))
+        return "\n".join(text)
+
+    @staticmethod
+    def url(path, version=3):
+        """For libnfs's tools; absolute paths of the server.  QEMU's have no version."""
+        return f"nfs://127.0.0.1{path}" + (f"?version={version}" if version else "")
+
     # The end
 
+    def emergency(self):
+        """Kill all that runs: whoever waits for a filesystem or a server gets an error at once."""
+        for process in [self.ganesha, self.rpcbind] + [mount.process for mount in self.mounts]:
+            if process:
+                process.send(signal.SIGKILL)
+
     def close(self):
+        if self in LIVE:
+            LIVE.remove(self)
         for process in (self.ganesha, self.rpcbind):
             if process:
                 process.end(limit=10)

@@ -6,6 +6,7 @@ number in between.
 """
 import os
 import re
+import time
 
 import pytest
 
@@ -41,7 +42,13 @@ def weir_restarted(one):
     one.start_ganesha()
 
 
+def wait_for_commit():
+    """weir commits the node ids of new files within a second; a kill before that loses them."""
+    time.sleep(2)
+
+
 def weir_killed(one):
+    wait_for_commit()
     one.vm.kill()
     one.stop_ganesha()
     one.vm.start()
@@ -64,6 +71,7 @@ def weir_restarted_another_mount_between(one):
 
 def weir_killed_another_mount_between(one):
     number = rigs.device_of(one.vm.point)
+    wait_for_commit()
     one.vm.kill()
     one.kill_ganesha()
     mount_under_another_number(one, number)
@@ -157,6 +165,39 @@ def test_a_deleted_file_s_handle_is_stale(alone, client3, event):
     is_stale(nfs.read, gone, 10, 0)
     is_stale(nfs.write, gone, b"lost", 0)
     is_stale(nfs.getattr, gone)
+
+
+def test_killed_at_once(alone, client3):
+    """A handle so new that no commit has it: its own file or stale, never one made afterwards."""
+    nfs = client3(alone)
+    root = nfs.mount(alone.vm.point)
+    for attempt in range(5):
+        made = {f"a{attempt}-{number}": None for number in range(20)}
+        for name in made:
+            made[name] = nfs.create(root, name)
+            nfs.write(made[name], name.encode(), 0)
+        alone.kill_ganesha()
+        alone.vm.kill()
+        alone.vm.start()
+        alone.start_ganesha()
+        later = {}
+        for number in range(20):
+            name = f"b{attempt}-{number}"
+            later[name] = nfs.create(root, name)
+            nfs.write(later[name], name.encode(), 0)
+        assert not set(made.values()) & set(later.values())
+        for name, handle in made.items():
+            assert reads_or_is_stale(nfs, handle) in (name.encode(), nfsrpc.ESTALE)
+            assert nfs.read(nfs.lookup(root, name), 100, 0) == name.encode()
+        for name, handle in later.items():
+            assert nfs.read(handle, 100, 0) == name.encode()
+
+
+def reads_or_is_stale(nfs, handle):
+    try:
+        return nfs.read(handle, 100, 0)
+    except nfsrpc.NfsError as error:
+        return error.status
 
 
 def test_deleted_and_renamed_while_ganesha_is_away(alone, client3):

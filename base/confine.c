@@ -59,13 +59,15 @@ static void empty_bounding_set(void)
 			return;
 }
 
+/* A daemon that gave up CAP_SETUID and CAP_SETGID leaves its helper uid 0 without a way out of
+ * it: then the empty capability sets, Landlock and the filter have to do. */
 static int become_nobody(void)
 {
 	if (geteuid() != 0 && getuid() != 0)
 		return 0;
 	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
 	    setresuid(NOBODY, NOBODY, NOBODY) < 0)
-		return -errno;
+		return errno == EPERM ? 0 : -errno;
 	return 0;
 }
 
@@ -115,8 +117,9 @@ int confine_names(void)
 	long version;
 
 	version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	/* Not built in, switched off, or hidden by the filter of a container. */
 	if (version < 0)
-		return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
+		return errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM ? 0 : -errno;
 
 	rules.handled_access_fs = landlock_rights(version);
 	fd = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof rules, 0);

@@ -24,7 +24,8 @@ struct confine_limits {
 int confine_resources(const struct confine_limits *limits);
 
 /* No new privileges, not dumpable (no ptrace by the same user, no core), no capability in any
- * set; with uid 0 the process becomes nobody:nogroup without supplementary groups. */
+ * set; with uid 0 the process becomes nobody:nogroup without supplementary groups, as far as
+ * its capabilities allow that. */
 int confine_privileges(void);
 
 /* No file can be opened, made, renamed or removed by name.  Descriptors open already stay.  0

@@ -101,6 +101,12 @@ static bool is_file_key(struct span key)
 	for (i = 0; i < ARRAY_SIZE(keys); i++)
 		if (span_is(key, keys[i]))
 			return true;
+	return false;
+}
+
+/* Ports and floppies, which may be devices of the host instead. */
+static bool is_port_key(struct span key)
+{
 	return (span_begins(key, "floppy") || span_begins(key, "serial") ||
 		span_begins(key, "parallel")) &&
 	       span_ends(key, ".fileName");
@@ -119,16 +125,33 @@ static int add(struct reading *rd, struct seen_names *names, struct span value)
 	return seen_add_name(rd->s, names, name);
 }
 
+/* True: too many to look at this one, too. */
+static bool too_many(struct reading *rd)
+{
+	if (rd->devices++ == DEVICES_MAX)
+		seen_problem(rd->s, "The VM has more than %u devices.", DEVICES_MAX);
+	return rd->devices > DEVICES_MAX;
+}
+
+static int add_port(struct reading *rd, struct span key, struct span value)
+{
+	struct span kind;
+
+	if (too_many(rd))
+		return 0;
+	kind = sibling(rd->text, key, "fileType");
+	if (kind.at && !span_is(kind, "file"))
+		return 0;
+	return add(rd, &rd->s->files, value);
+}
+
 /* A drive's medium is a file of the VM when it is an image, nothing when it is the host's. */
 static int add_device(struct reading *rd, struct span key, struct span value)
 {
 	struct span kind;
 
-	if (rd->devices++ == DEVICES_MAX)
-		seen_problem(rd->s, "The VM has more than %u devices.", DEVICES_MAX);
-	if (rd->devices > DEVICES_MAX)
+	if (too_many(rd))
 		return 0;
-
 	kind = sibling(rd->text, key, "deviceType");
 	if (span_is(sibling(rd->text, key, "present"), "FALSE"))
 		return 0;
@@ -149,6 +172,8 @@ static int read_vmx_pair(struct reading *rd, struct span key, struct span value)
 		rd->s->name = decode(rd, value);
 	if (is_controller(key) && span_ends(key, ".fileName"))
 		return add_device(rd, key, value);
+	if (is_port_key(key))
+		return add_port(rd, key, value);
 	if (is_file_key(key))
 		return add(rd, &rd->s->files, value);
 	return 0;

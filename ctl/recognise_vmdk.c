@@ -8,7 +8,8 @@
  * Our reading is the one that is printed, because libvmdk knows no seSparse, gives no adapter
  * and no header field out, and has no limits.  Its job is to disagree: a field that both read,
  * and read differently, is how one program is talked into another disk than the other, so it is
- * a problem.  So is a descriptor that libvmdk refuses although it knows all its words.
+ * a problem.  So is a descriptor that libvmdk refuses although it knows all its words and finds
+ * its sections.
  *
  * libvmdk is alpha: it may crash or loop on what it gets.  Then the process dies, and the daemon
  * reports that.
@@ -74,10 +75,26 @@ static int extent_type_number(struct span word)
 	return -1;
 }
 
+/* libvmdk finds its way by two comments, which other programs neither need nor always write. */
+static bool has_sections(const struct seen *s)
+{
+	struct span text = {(const char *)s->vmdk, s->vmdk_len}, line;
+	bool extents = false, database = false;
+
+	while (span_line(&text, &line)) {
+		line = span_trim(line);
+		extents |= span_is(line, "# Extent description");
+		database |= span_is(line, "# The Disk Data Base");
+	}
+	return extents && database;
+}
+
 static bool all_known(const struct seen *s)
 {
 	size_t i;
 
+	if (!has_sections(s))
+		return false;
 	for (i = 0; i < s->n_extents; i++)
 		if (extent_type_number(s->extents[i].type) < 0)
 			return false;

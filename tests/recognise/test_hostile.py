@@ -207,3 +207,10 @@ def test_a_parent_with_nul_is_escaped(tmp_path, seen):
 def test_two_readings(seen, text):
     got = seen(text)
     assert got["descriptor"] is True and "libvmdk" in got["problem"]
+
+
+def test_no_second_reading_without_sections(seen):
+    """libvmdk needs two comments that hand-written descriptors often lack: that is no problem."""
+    text = b"\n".join(line for line in D().split(b"\n") if not line.startswith((b"# Ext", b"# The")))
+    got = seen(text)
+    assert got["descriptor"] is True and "problem" not in got

@@ -194,9 +194,12 @@ def test_vmx(seen):
         'ide0:0.fileName = "/vmfs/volumes/iso/x.iso"', 'ide0:0.deviceType = "cdrom-image"',
         'ide1:0.fileName = "auto detect"', 'ide1:0.deviceType = "atapi-cdrom"',
         'scsi0:9.fileName = "gone.vmdk"', 'scsi0:9.present = "FALSE"',
-        'sched.swap.derivedName = "vm1-1234.vswp"', 'extendedConfigFile = "vm1.vmxf"']))
+        'sched.swap.derivedName = "vm1-1234.vswp"', 'extendedConfigFile = "vm1.vmxf"',
+        'serial0.fileName = "/dev/ttyS0"', 'serial0.fileType = "device"',
+        'serial1.fileName = "vm1.log"', 'serial1.fileType = "file"']))
     assert got == {"type": "vmx", "name": 'my "VM"', "disks": ["vm1.vmdk", "vm1_1.vmdk"],
-                   "files": ["vm1.nvram", "/vmfs/volumes/iso/x.iso", "vm1-1234.vswp", "vm1.vmxf"],
+                   "files": ["vm1.nvram", "/vmfs/volumes/iso/x.iso", "vm1-1234.vswp", "vm1.vmxf",
+                             "vm1.log"],
                    "suspect": True}
 
 

@@ -26,7 +26,7 @@
  *     "embedded"    true: a sparse extent with its descriptor inside; the members of a descriptor
  *                   below come from it, and its extent is this very file, however it names it
  *     "capacity"    bytes the guest sees (raw: the file's size)
- *     "adapter"     ddb.adapterType, as written
+ *     "adapter"     ddb.adapterType, as written: letters and digits
  *     "cid", "parent_cid"   eight lower-case hexadecimal digits; parent_cid absent: no parent
  *     "parent"      parentFileNameHint, or the backing file of a qcow2 or qed, as written
  *     "parent_escaped", "parent_suspect"   true: as "escaped", "suspect" of an extent

@@ -143,8 +143,7 @@ static unsigned kind_of(struct span word)
 
 static void add_sectors(struct lines *l, uint64_t sectors)
 {
-	if (__builtin_add_overflow(l->sectors, sectors, &l->sectors) ||
-	    l->sectors > SEEN_CAPACITY_MAX / SECTOR)
+	if (__builtin_add_overflow(l->sectors, sectors, &l->sectors))
 		l->too_large = true;
 }
 
@@ -340,7 +339,10 @@ static void judge(const struct lines *l, struct seen *s)
 	judge_type(l, s);
 	judge_sparseness(l, s);
 	judge_parent(l, s);
-	s->adapter = l->adapter;
+	if (!l->adapter.at || is_word(l->adapter))
+		s->adapter = l->adapter;
+	else
+		seen_problem(s, "The adapter type is not a word.");
 	s->has_cid = read_cid(l->cid, &s->cid);
 	if (!s->has_cid)
 		seen_problem(s, "The CID is not a hexadecimal number of 32 bits.");

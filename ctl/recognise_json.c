@@ -160,8 +160,7 @@ static int set_disk(json_t *o, const struct seen *s)
 		return -1;
 	if (s->signature && json_object_set_new(o, "signature", json_string(s->signature)) < 0)
 		return -1;
-	if (s->adapter.at &&
-	    json_object_set_new(o, "adapter", text_json(s->adapter, must_escape(s->adapter))) < 0)
+	if (s->adapter.at && json_object_set_new(o, "adapter", text_json(s->adapter, false)) < 0)
 		return -1;
 	return set_name(o, "parent", s->parent, SEEN_PARENT_MAX, "parent_escaped",
 			"parent_suspect");

@@ -58,7 +58,8 @@ def test_names_that_are_none(seen, name):
     (D(parent_cid="nope"), True), (D(parent_cid="12345678"), True),
     (D(parent="base.vmdk"), True),                                  # but parentCID=ffffffff
     (D(extra=["CID=00000001"]), True), (D(extra=['createType="vmfs"']), True),
-    (D(extra=['ddb.adapterType = "ide"']), True),
+    (D(extra=['ddb.adapterType = "ide"']), True), (D(adapter="\udcff"), True),
+    (D(adapter="x" * 60), True), (D(extents=['RW 18446744073709551615 FLAT "d" 0'] * 2), True),
     (D(extents=['RW 0 FLAT "d" 0']), True),
     (D(extents=["RW 5 FLAT"]), True),
     (D(extents=['RW 5 STRANGE "d"']), True),

@@ -197,9 +197,10 @@ static int show_file(const char *path, struct view *v)
 
 static int show(const char *path, bool with_heading, struct view *v)
 {
-	struct stat st;
+	struct stat st = {0};
 
-	if (lstat(path, &st) < 0) {
+	/* A dead mount cannot be looked at: show_file says what that means. */
+	if (lstat(path, &st) < 0 && errno != ENOTCONN) {
 		complain("%s: %s", path, strerror(errno));
 		return EXIT_CODE_FAILED;
 	}

@@ -1,28 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* tests/unit/test_datastore.c - one user at a time, and an incarnation that never repeats. */
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "base/datastore.h"
 #include "base/identity.h"
 #include "check.h"
+#include "scratch.h"
 
-static char dir[64];
+static const char *dir;
 static char *why;
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *f)
-{
-	return remove(path);
-}
-
-static void remove_dir(void)
-{
-	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static struct datastore *open_again(unsigned flags)
 {
@@ -173,14 +162,11 @@ static void test_symlink_is_refused(void)
 	check(unlink(weir) == 0 && rename(aside, weir) == 0);
 }
 
-int main(void)
+static void test(const char *scratch)
 {
 	uint32_t n;
 
-	snprintf(dir, sizeof dir, "/var/tmp/weir-test-datastore-XXXXXX");
-	check(mkdtemp(dir));
-	atexit(remove_dir);
-
+	dir = scratch;
 	n = first_use();
 	check(n >= 1 && n <= CATALOG_INCARNATION_MAX / 2);
 	test_second_user_is_refused();
@@ -190,5 +176,9 @@ int main(void)
 	test_strange_identity_files();
 	test_symlink_is_refused();
 	free(why);
-	return 0;
+}
+
+int main(void)
+{
+	return scratch_run(test);
 }

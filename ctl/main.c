@@ -13,7 +13,7 @@
 #include "ctl/text.h"
 
 const struct command *const commands[] = {
-	&command_mount, &command_umount, &command_status,
+	&command_mount, &command_umount, &command_status, &command_policy,
 	&command_check, &command_events, NULL,
 };
 

@@ -158,6 +158,7 @@ int policy_load(const char *const *dirs, const char *name, struct policy **ret, 
 		r = load_as(path, name, ret, ret_why);
 		if (r != -ENOENT && r != -ENOTDIR)
 			return r;
+		free(TAKE_PTR(*ret_why));
 	}
 	return no_such_policy(dirs, name, ret_why);
 }

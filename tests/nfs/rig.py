@@ -3,7 +3,7 @@
 
 One Rig owns a directory, a network namespace, an rpcbind, a ganesha and any number of mounts;
 everything it starts is in a process group of its own.  close() ends all of it in any state, within
-a time limit, and never touches what it did not start.
+a time limit, and never touches what it did not start; caretaker.py does it for a run that died.
 
 The mount is weir's, or with WEIR_NFS_STANDIN=PROGRAM a FUSE program with passthrough_ll's
 options; then the tests that need handles which outlive the daemon are skipped.
@@ -14,18 +14,23 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
 LIVE = []                       # the rigs that are open, for the watchdog
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "mount"))
+import janitor  # noqa: E402
+
 TOP = os.path.dirname(os.path.dirname(HERE))
 WEIR_NFS = os.path.join(TOP, "packaging", "nfs", "weir-nfs")
 INSIDE = os.path.join(HERE, "inside.py")
 PYTHON = "/usr/bin/python3"
 PORT, MOUNT_PORT = 2049, 20048
-CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x20000
+REREAD = "Reread exports complete"      # ganesha's word after a SIGHUP
+CLONE_NEWNET = 0x40000000
 MS_BIND, MS_SHARED, MNT_DETACH = 0x1000, 1 << 20, 2
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -71,7 +76,7 @@ def device_of(path):
 
 
 class Process:
-    """A program in a process group of its own, its output in a file."""
+    """A program in a process group of its own, its output in a file of the rig's directory."""
 
     def __init__(self, log, *command, environment=None):
         self.log, self.command = log, command
@@ -79,6 +84,7 @@ class Process:
             self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
                                           stderr=output, start_new_session=True,
                                           env={**os.environ, **(environment or {})})
+        janitor.remember(os.path.dirname(log), self.child.pid)
 
     def running(self):
         return self.child.poll() is None
@@ -138,8 +144,9 @@ class Mount:
             raise AssertionError(f"{' '.join(self.command())} ended\n{self.process.output()}")
 
     def stop(self):
-        """As `weir umount`: an orderly end, which must succeed."""
-        run("umount", self.point, limit=30)
+        """An orderly end, which must succeed."""
+        weir = not self.rig.standin and os.access(self.rig.weir, os.X_OK)
+        run(*([self.rig.weir] if weir else []), "umount", self.point, limit=30)
         wait_for("end of the daemon", lambda: not self.process.running())
 
     def kill(self):
@@ -172,7 +179,7 @@ class Rig:
         self.root = os.path.realpath(tempfile.mkdtemp(prefix="weir-nfs-", dir="/var/tmp"))
         self.namespace = os.path.basename(self.root)
         self.mounts, self.others = [], []
-        self.rpcbind = self.ganesha = None
+        self.rpcbind = self.ganesha = self.caretaker = None
         self.log = os.path.join(self.root, "ganesha.log")
         self.conf = os.path.join(self.root, "conf")
         self.pid_file = os.path.join(self.root, "ganesha.pid")
@@ -181,6 +188,8 @@ class Rig:
 
     def open(self):
         LIVE.append(self)
+        self.caretaker = subprocess.Popen(
+            [PYTHON, os.path.join(HERE, "caretaker.py"), self.root], stdin=subprocess.PIPE)
         if libc.mount(os.fsencode(self.root), os.fsencode(self.root), None, MS_BIND, None) or \
                 libc.mount(None, os.fsencode(self.root), None, MS_SHARED, None):
             raise OSError(ctypes.get_errno(), "cannot bind the tests' directory")
@@ -275,7 +284,11 @@ class Rig:
     def weir_nfs(self, *arguments, reload=False, **more):
         ours = ["--directory", self.conf, "--ganesha-conf", ""]
         ours += ["--pid-file", self.pid_file] if reload else ["--no-reload"]
-        return run(PYTHON, WEIR_NFS, *ours, *arguments, **more)
+        before = self.ganesha_log().count(REREAD)
+        done = run(PYTHON, WEIR_NFS, *ours, *arguments, **more)
+        if reload:
+            wait_for("reload of ganesha", lambda: self.ganesha_log().count(REREAD) > before)
+        return done
 
     def export(self, mount, *arguments, **more):
         force = ["--force"] if self.standin else []
@@ -349,3 +362,6 @@ class Rig:
         run("ip", "netns", "del", self.namespace, check=False)
         libc.umount2(os.fsencode(self.root), MNT_DETACH)
         shutil.rmtree(self.root, ignore_errors=True)
+        if self.caretaker:
+            self.caretaker.stdin.close()
+            self.caretaker.wait(60)

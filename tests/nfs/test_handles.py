@@ -85,14 +85,27 @@ def weir_restarted_while_ganesha_goes_on(one):
     rigs.wait_for("umount", lambda: rigs.run("umount", one.vm.point, check=False).returncode == 0)
     rigs.wait_for("end of weir", lambda: not one.vm.process.running())
     mount_under_another_number(one, number)
+    export_again(one)
+
+
+def export_again(one):
     one.export(one.vm, reload=True)
     rigs.wait_for("export", lambda: one.tool("nfs-ls", one.url(one.vm.point), check=False,
                                              limit=30).returncode == 0)
 
 
+def weir_killed_while_ganesha_goes_on(one):
+    """ganesha holds the dead mount until it is unexported; what is there again gets a new one."""
+    wait_for_commit()
+    one.vm.kill()
+    one.weir_nfs("unexport", one.vm.point, reload=True)
+    one.vm.start()
+    export_again(one)
+
+
 EVENTS = (ganesha_restarted, ganesha_killed, weir_restarted, weir_killed,
           weir_restarted_another_mount_between, weir_killed_another_mount_between,
-          weir_restarted_while_ganesha_goes_on)
+          weir_restarted_while_ganesha_goes_on, weir_killed_while_ganesha_goes_on)
 
 
 def fill(one):

@@ -126,8 +126,9 @@ static int write_all(int fd, const uint8_t *from, uint64_t off, size_t len, int 
 	return 0;
 }
 
-/* A failure here may have eaten the report of an earlier lost write: it counts as a failed
- * flush. */
+/* One error stands for two things: these bytes could not be written, or bytes (perhaps of an
+ * earlier write) did not become durable, which counts as a failed flush.  Writing them plainly
+ * tells which it was. */
 static int write_through(struct leaf *l, int fd, const void *buf, uint64_t off, size_t len)
 {
 	int r;
@@ -139,7 +140,9 @@ static int write_through(struct leaf *l, int fd, const void *buf, uint64_t off, 
 		r = write_all(fd, buf, off, len, 0);
 		return r < 0 ? r : sync_fd(l, fd);
 	}
-	return r == -EIO ? keep_flush_error(l, r) : r;
+	if (r < 0 && write_all(fd, buf, off, len, 0) == 0)
+		return keep_flush_error(l, r);
+	return r;
 }
 
 static int leaf_write(struct stage *st, const void *buf, const struct seal *seals, uint64_t off,

@@ -11,7 +11,7 @@
 static const char help[] =
 	"Usage: weir policy list  [--policies=DIR]\n"
 	"       weir policy show  [--policies=DIR] [--json] NAME\n"
-	"       weir policy check FILE...\n"
+	"       weir policy check [--policies=DIR] FILE|NAME...\n"
 	"       weir policy set   [--dry-run] NAME PATH...\n"
 	"       weir policy clear [--dry-run] PATH...\n"
 	"       weir policy apply [PATH]...\n"
@@ -19,7 +19,7 @@ static const char help[] =
 	"\n"
 	"  list    the policies there are\n"
 	"  show    what a policy promises\n"
-	"  check   read policy files and say what is wrong in them: file, line, key\n"
+	"  check   read policies and say what is wrong in them: file, line, key\n"
 	"  set     attach a policy; a directory's is for all that is and comes below it, and a\n"
 	"          nearer one wins\n"
 	"  clear   take an object's own policy away (one from above it counts again)\n"

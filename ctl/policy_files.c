@@ -180,6 +180,15 @@ int policy_show_run(int argc, char **argv)
 	return EXIT_CODE_OK;
 }
 
+/* What is no file but could be a policy's name is looked for by that. */
+static int check_one(const struct arguments *a, const char *what, struct policy **ret,
+		     char **ret_why)
+{
+	if (access(what, F_OK) < 0 && policy_name_ok(what) && !strstr(what, ".yaml"))
+		return policy_load(a->dirs, what, ret, ret_why);
+	return policy_load_file(what, ret, ret_why);
+}
+
 int policy_check_run(int argc, char **argv)
 {
 	struct arguments a = {0};
@@ -189,12 +198,12 @@ int policy_check_run(int argc, char **argv)
 	if (r > 0)
 		return r - 1;
 	if (argc == optind)
-		return usage_error(&command_policy, "policy check takes a FILE or more");
+		return usage_error(&command_policy, "policy check takes a FILE or NAME, or more");
 	for (; optind < argc; optind++) {
 		_cleanup_(policy_unrefp) struct policy *p = NULL;
 		_cleanup_(freep) char *why = NULL, *safe = text_safe(argv[optind]);
 
-		r = policy_load_file(argv[optind], &p, &why);
+		r = check_one(&a, argv[optind], &p, &why);
 		if (r < 0) {
 			complain("%s", why ? why : strerror(-r));
 			code = EXIT_CODE_FAILED;

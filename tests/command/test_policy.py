@@ -55,6 +55,7 @@ def test_a_directory_of_ones_own(directory):
 def test_check_says_where(directory, old, new, line, word):
     good = write(directory, "gold.yaml", GOOD)
     assert "gold, version 3" in weir("policy", "check", good)[0]
+    assert "gold, version 3" in weir("policy", "check", "-p", directory, "gold")[0]
     bad = write(directory, "bad.yaml", GOOD.replace(old, new).replace("gold", "bad"))
     out, err = weir("policy", "check", bad, good, code=1)
     assert "%s:%d:" % (bad, line) in err and word in err

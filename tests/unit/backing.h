@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/handle.h"
@@ -18,14 +19,35 @@
 static char backing_path[] = "/var/tmp/weir-unit-XXXXXX";
 static int backing_fd = -1;
 
-/* atexit, so that a failed check cleans up as well. */
+static int backing_end = -1; /* closed when we end, however that is */
+static pid_t backing_remover;
+
+/* A child outlives us for a moment: an assertion, a time limit or a crash cleans up as well.  Out
+ * of our process group, which a time limit kills as a whole. */
+static inline void backing_remove_at_end(void)
+{
+	int ends[2];
+	char none;
+
+	check(pipe2(ends, O_CLOEXEC) == 0);
+	backing_remover = fork();
+	check(backing_remover >= 0);
+	if (backing_remover == 0) {
+		setsid();
+		close(ends[1]);
+		while (read(ends[0], &none, 1) < 0 && errno == EINTR)
+			;
+		execlp("rm", "rm", "-rf", backing_path, (char *)NULL);
+		_exit(1);
+	}
+	close(ends[0]);
+	backing_end = ends[1];
+}
+
 static inline void backing_remove(void)
 {
-	char command[sizeof backing_path + 20];
-
-	snprintf(command, sizeof command, "rm -rf '%s'", backing_path);
-	if (system(command) != 0)
-		fprintf(stderr, "%s: not removed\n", backing_path);
+	close(backing_end);
+	waitpid(backing_remover, NULL, 0);
 }
 
 /* The directory's descriptor. */
@@ -35,6 +57,7 @@ static inline int backing_make(void)
 	int mount, fd;
 
 	check(mkdtemp(backing_path));
+	backing_remove_at_end();
 	atexit(backing_remove);
 	backing_fd = open(backing_path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	check(backing_fd >= 0);

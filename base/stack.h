@@ -39,8 +39,9 @@ struct stage_class {
 	bool seals;       /* the trust line */
 
 	/* Settings in the policy file: a C struct of @settings_size bytes which libcyaml fills
-	 * by @fields.  check says what is wrong with values the schema cannot judge: -EINVAL and
-	 * a sentence in *ret_why (malloc'ed). */
+	 * by @fields (NULL: there are none).  check says what is wrong with values the schema
+	 * cannot judge: -EINVAL and "KEY: what is wrong; what to do" in *ret_why (base/why.h),
+	 * KEY below the stage's own, such as "burst.iops".  May be NULL. */
 	size_t settings_size;
 	const cyaml_schema_field_t *fields;
 	int (*check)(const void *settings, char **ret_why);

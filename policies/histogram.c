@@ -8,6 +8,18 @@ static uint64_t read_relaxed(const _Atomic uint64_t *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+void histogram_merge(struct histogram *into, const struct histogram *from)
+{
+	uint64_t max = read_relaxed(&from->max_ns);
+
+	atomic_fetch_add_explicit(&into->sum_ns, read_relaxed(&from->sum_ns), memory_order_relaxed);
+	if (max > read_relaxed(&into->max_ns))
+		atomic_store_explicit(&into->max_ns, max, memory_order_relaxed);
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		atomic_fetch_add_explicit(&into->counts[i], read_relaxed(&from->counts[i]),
+					  memory_order_relaxed);
+}
+
 static uint64_t bucket_middle(unsigned bucket)
 {
 	unsigned shift;

@@ -52,6 +52,7 @@ struct histogram_summary {
 	uint64_t count, mean_ns, max_ns;
 	uint64_t p50_ns, p90_ns, p99_ns, p999_ns;
 };
+void histogram_merge(struct histogram *into, const struct histogram *from);
 void histogram_summarise(const struct histogram *h, struct histogram_summary *ret);
 
 #endif

@@ -69,28 +69,22 @@ static void leave_line(struct limiter *l, struct limiter_flow *f, struct limiter
 		list_remove(&f->active);
 }
 
-/* Idle time is not saved up, and time taken alone is not held against anybody. */
-static void level(struct limiter *l, struct limiter_flow *f)
-{
-	if (list_empty(&f->line))
-		f->start_ns = MAX(f->start_ns, l->virtual_ns);
-}
-
 bool limiter_try(struct limiter *l, struct limiter_flow *f, uint64_t bytes, uint64_t now_ns)
 {
 	if (l->waiting > 0 || meter_when(&l->meter) > now_ns)
 		return false;
 
-	level(l, f);
 	serve(l, f, bytes, now_ns);
 	return true;
 }
 
 void limiter_wait(struct limiter *l, struct limiter_flow *f, struct limiter_wait *w)
 {
-	level(l, f);
-	if (list_empty(&f->line))
+	if (list_empty(&f->line)) {
+		/* Idle time is not saved up: it starts level with the others, behind them. */
+		f->start_ns = MAX(f->start_ns, l->virtual_ns);
 		list_append(&l->active, &f->active);
+	}
 	list_append(&f->line, &w->link);
 	l->waiting++;
 }

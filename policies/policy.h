@@ -22,9 +22,12 @@ struct policy;
 
 bool policy_name_ok(const char *name);
 
-/* Load NAME.yaml from the first of @dirs (ended by NULL) that has it.
+/* Load NAME.yaml from the first of @dirs (ended by NULL) that has it.  *ret_why is malloc'ed, NULL
+ * on success and without memory.
+ *
  * -ENOENT   no such policy: *ret_why names the directories and the policies there are
- * -EINVAL   a bad name or file */
+ * -EINVAL   a bad name or file: of the first directory that has it, not the next one's good file
+ * -ENOMEM, or what open or read returned */
 int policy_load(const char *const *dirs, const char *name, struct policy **ret, char **ret_why);
 int policy_load_file(const char *path, struct policy **ret, char **ret_why);
 
@@ -44,7 +47,8 @@ const uint8_t *policy_digest(const struct policy *p);    /* 32 bytes, of the fil
 /* The chosen stages in rank order; settings live as long as the policy, pools are NULL. */
 size_t policy_parts(const struct policy *p, const struct stack_part **ret);
 
-/* The policy's settings as JSON: "expected" of a status.  A new reference. */
+/* The policy's settings as JSON: "expected" of a status.  A new reference.
+ * {"name", "version", "description", "passthrough": "allow|never", "stages": {"limit": {...}}} */
 json_t *policy_json(const struct policy *p);
 
 /* All names found in @dirs, sorted, each once; ended by NULL, malloc'ed with its strings. */
@@ -74,6 +78,7 @@ struct compliance_facts {
 	bool stack_matches;     /* stages in use are those of the applied policy */
 	bool in_use;            /* a stack is built */
 };
+/* *ret_why is static text. */
 enum compliance compliance_decide(const struct compliance_facts *f, const char **ret_why);
 
 #endif

@@ -2,6 +2,7 @@
 /* The stage counts what passed it, exactly, also from many threads; and changes nothing. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -156,11 +157,40 @@ static void threads(void)
 	stack_free(s);
 }
 
+/* What was counted on one processor is not lost for a reader on another. */
+static void processors(void)
+{
+	struct stack *s = rig_disk("inspect", "", NULL);
+	cpu_set_t all, one;
+	unsigned n = 0;
+	json_t *json;
+
+	check(sched_getaffinity(0, sizeof all, &all) == 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		check(sched_setaffinity(0, sizeof one, &one) == 0);
+		rig_reads(s, ++n, 512);
+	}
+	check(sched_setaffinity(0, sizeof all, &all) == 0);
+
+	json = stats_of(s);
+	check(number(json, "read.ops") == n * (n + 1) / 2);
+	check(number(json, "read.bytes") == n * (n + 1) / 2 * 512);
+	check(number(json, "block_sizes.512") == n * (n + 1) / 2);
+	check(number(json, "queue_depth.mean") == 1);
+	json_decref(json);
+	stack_free(s);
+}
+
 int main(void)
 {
 	operations();
 	streams();
 	latencies_and_errors();
 	threads();
+	processors();
 	return 0;
 }

@@ -190,6 +190,37 @@ static void tags_do_not_wrap(void)
 	check(!limiter_next(&l, now, &when) && when == UINT64_MAX);
 }
 
+/* Who was idle longest is not first: of two that come back the first to come is. */
+static void idle_saves_nothing_up(void)
+{
+	struct meter_conf conf = {.iops = 10};
+	struct limiter_wait w = {0}, waits[2] = {0};
+	struct limiter_flow asleep, older, newer, busy;
+	struct limiter l;
+	uint64_t now = 0, when, tag;
+
+	limiter_init(&l);
+	limiter_set(&l, &conf, 0);
+	limiter_add(&l, &asleep, 1);
+	limiter_add(&l, &older, 1);
+	limiter_add(&l, &busy, 1);
+	for (int i = 0; i < 10; i++) {
+		check(enter(&l, &busy, &w, now));
+		now = meter_when(&l.meter);
+		if (i == 5)
+			limiter_add(&l, &newer, 1);
+	}
+	check(!enter(&l, &newer, &waits[0], now - 1) && !enter(&l, &older, &waits[1], now - 1));
+	check(limiter_next(&l, now, &when) == &waits[0]);
+	check(limiter_next(&l, when + S, &when) == &waits[1]);
+
+	/* Nor does virtual time go back for one who need not wait. */
+	tag = l.virtual_ns;
+	check(tag > asleep.start_ns);
+	check(enter(&l, &asleep, &w, now + 100 * S));
+	check(l.virtual_ns == tag && asleep.start_ns > tag);
+}
+
 /* Within a disk the order is that of arrival, also when somebody could jump the line. */
 static void in_order(void)
 {
@@ -228,6 +259,7 @@ int main(void)
 {
 	shares();
 	tags_do_not_wrap();
+	idle_saves_nothing_up();
 	in_order();
 	return 0;
 }

@@ -24,9 +24,9 @@ static void delays_operations(void)
 	double since = seconds();
 
 	rig_reads(s, 21, 4096);
-	took(since, 0, 0.015);
+	check(rig_count(s, "limit", "delayed") == 0);
 	rig_reads(s, 100, 4096);
-	took(since, 0.098, 0.5);
+	took(since, 0.098, 2);
 	check(rig_count(s, "limit", "delayed") > 0);
 	check(rig_count(s, "limit", "delayed_us") > 50000);
 	check(rig_count(s, "limit", "waiting") == 0);
@@ -40,7 +40,7 @@ static void delays_bytes(void)
 	double since = seconds();
 
 	rig_reads(s, 2, 1 << 20);
-	took(since, 0.079, 0.5); /* the first is free, the second waits for it to be paid */
+	took(since, 0.079, 2); /* the first is free, the second waits for it to be paid */
 	stack_free(s);
 }
 
@@ -62,14 +62,14 @@ static void counts_what_it_should(void)
 		check(i != 0 || stage_write(top, buf, NULL, 0, sizeof buf, 0) == 0);
 		check(i != 1 || stage_trim(top, 0, 1 << 19) == 0);
 		check(i != 2 || stage_zero(top, 0, 1 << 19) == 0);
-		took(since, 0.079, 0.5);
+		took(since, 0.079, 2);
 
 		since = seconds();
 		for (int k = 0; k < 100; k++)
 			check(stage_flush(top) == 0 && stage_reserve(top, 0, 4096) == 0 &&
 			      stage_resize(top, RIG_BYTES) == 0 &&
 			      stage_extent(top, 0, &extent) == 0 && stage_drain(top) == 0);
-		took(since, 0, 0.05);
+		took(since, 0, 2); /* 500 at 10 a second would be 50 */
 		stack_free(s);
 	}
 }
@@ -126,15 +126,15 @@ static void update_wakes(void)
 	struct reader r[8];
 	double since = seconds();
 
-	rig_reads(s, 1, 4096);
+	rig_reads(s, 1, RIG_BYTES); /* counts 32 times: the first of them waits for 32 seconds */
 	for (int i = 0; i < 8; i++)
-		start(&r[i], s, 10); /* 80 seconds at the old rate */
+		start(&r[i], s, 10);
 	while (rig_count(s, "limit", "waiting") < 8)
 		pause_seconds(0.001);
 	rig_update(s, "limit", &fast);
 	for (int i = 0; i < 8; i++)
 		check(pthread_join(r[i].thread, NULL) == 0);
-	took(since, 0, 0.9);
+	took(since, 0, 5);
 	stack_free(s);
 }
 
@@ -154,7 +154,7 @@ static void drain_ends_waits(void)
 	check(stage_drain(stack_top(s)) == 0);
 	for (int i = 0; i < 4; i++)
 		check(pthread_join(r[i].thread, NULL) == 0);
-	took(since, 0, 0.9);
+	took(since, 0, 2.5);
 
 	start(&r[0], s, 1);
 	pause_seconds(0.1);
@@ -173,6 +173,7 @@ static void pool(void)
 	struct reader r[2];
 	struct stack *s[2];
 	struct stack_part part;
+	double since, first, both;
 	void *gate;
 
 	rich.shares = (char *)"3000";
@@ -180,13 +181,17 @@ static void pool(void)
 	check(class->pool_new(&one, &gate) == 0);
 	s[0] = rig_disk("limit", &one, gate);
 	s[1] = rig_disk("limit", &rich, gate);
+	since = seconds();
 	for (int i = 0; i < 2; i++)
 		start(&r[i], s[i], 100000);
 	pause_seconds(0.5);
 
-	/* 200 and 8 of slack, 1 : 3 */
-	check(r[0].done + r[1].done >= 150 && r[0].done + r[1].done <= 215);
-	check(r[1].done >= 2 * r[0].done && r[1].done <= 4 * r[0].done);
+	/* 400 a second and 8 of slack, 1 : 3; a busy machine may get less.  test_limit_shares has
+	 * the exact numbers. */
+	first = r[0].done;
+	both = first + r[1].done;
+	check(both >= 50 && both <= 400 * (seconds() - since) + 20);
+	check(both - first >= 1.5 * first);
 
 	/* Another scope is another gate: rebuild. */
 	part = (struct stack_part){class, &disk, NULL};

@@ -176,8 +176,9 @@ int datastore_catalog_open(struct datastore *ds, struct catalog **ret, char **re
 		return why_set(
 			r, ret_why,
 			"the catalog in %s belongs to another datastore: name the right state "
-			"directory with -o state=DIR",
-			ds->state_path);
+			"directory with -o state=DIR or, when %s is a copy, run `weir check "
+			"--rebuild %s`",
+			ds->state_path, ds->path, ds->path);
 	if (r == -EUCLEAN)
 		return why_set(r, ret_why,
 			       "the catalog in %s is damaged (%s): run `weir check --rebuild %s`",

@@ -54,7 +54,7 @@ int attribute_status(const char *path, json_t **ret, char **ret_why)
 	r = attribute_read_json(path, "user.weir.status", &json);
 	if (r == -ENODATA || r == -ENOTSUP || r == -EPERM)
 		return why_set(-ENOTSUP, ret_why, "%s is not on a weir mount", path);
-	if (r == -ENOTCONN)
+	if (r == -ENOTCONN || r == -ECONNABORTED)
 		return why_set(
 			r, ret_why,
 			"%s: the daemon of this mount is gone: `weir umount' it, and mount it "

@@ -219,6 +219,10 @@ static int check(const char *path, const char *state, bool rebuild_it)
 	_cleanup_(freep) char *why = NULL;
 	int r;
 
+	if (geteuid() != 0) { /* others do not see the marks, and would find them lost */
+		complain("only root can check a datastore");
+		return CHECK_FAILED;
+	}
 	if (!is_datastore(path)) {
 		complain("%s is no datastore: it was never mounted with weir", path);
 		return CHECK_FAILED;

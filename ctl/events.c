@@ -96,7 +96,8 @@ static int show(const char *root, bool follow, bool as_json)
 			return EXIT_CODE_OK;
 		nanosleep(&pause, NULL);
 	}
-	if (seq > 0 && (r == -ENODATA || r == -ENOTSUP || r == -ENOTCONN || r == -ENOENT)) {
+	if (seq > 0 && (r == -ENODATA || r == -ENOTSUP || r == -ENOTCONN || r == -ECONNABORTED ||
+			r == -ENOENT)) {
 		complain("%s: the mount has ended", root);
 		return EXIT_CODE_OK;
 	}

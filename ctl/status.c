@@ -200,7 +200,7 @@ static int show(const char *path, bool with_heading, struct view *v)
 	struct stat st = {0};
 
 	/* A dead mount cannot be looked at: show_file says what that means. */
-	if (lstat(path, &st) < 0 && errno != ENOTCONN) {
+	if (lstat(path, &st) < 0 && errno != ENOTCONN && errno != ECONNABORTED) {
 		complain("%s: %s", path, strerror(errno));
 		return EXIT_CODE_FAILED;
 	}

@@ -223,3 +223,53 @@ def test_state_directory_elsewhere(place):
     weir("check", place.store, code=4)
     weir("mount", "-o", "state=" + state, place.store, place.point)
     weir("umount", place.point)
+
+
+def test_check_of_a_copied_datastore(place):
+    """cp -a makes other inodes: the catalog is not for them, and rebuilding makes one that is."""
+    weir("mount", place.store, place.point)
+    weir("umount", place.point)
+    subprocess.run(["cp", "-a", place.store, place.store + ".old"], check=True, timeout=20)
+    shutil.rmtree(place.store)
+    os.rename(place.store + ".old", place.store)
+    assert "when %s is a copy" % place.store in weir("mount", place.store, place.point, code=1)[1]
+    weir("check", place.store, code=4)
+    weir("check", "--rebuild", place.store, code=1)
+    weir("mount", place.store, place.point)
+    weir("umount", place.point)
+
+
+def test_only_root_checks(place):
+    weir("mount", place.store, place.point)
+    weir("umount", place.point)
+    os.chmod(os.path.dirname(place.store), 0o755)
+    out, err = weir("check", place.store, code=8, cwd="/", preexec_fn=lambda: os.setuid(65534))
+    assert not out and "only root" in err
+
+
+def test_mount_type_weir_and_fstab(place, directory):
+    """mount(8) itself, in a mount namespace in which /usr/sbin has mount.weir."""
+    extra = directory + "/sbin"
+    os.mkdir(extra)
+    os.symlink(WEIR, extra + "/mount.weir")
+    with open(directory + "/fstab", "w", encoding="utf-8") as fstab:
+        fstab.write("%s %s weir nofail,x-systemd.requires=x,noauto,nodev,policy-xattr=trusted 0 0\n"
+                    % (place.store, place.point))
+    script = """set -e
+        mount --make-rprivate /
+        mount -t overlay weir-test -o lowerdir="$1:/usr/sbin" /usr/sbin
+        mount -t weir -o ro,noexec "$2" "$3"
+        findmnt -no FSTYPE,OPTIONS --mountpoint "$3"
+        umount "$3"
+        while ! flock -n "$2/.weir/lock" true; do sleep 0.05; done
+        mount --fstab "$4" "$3"
+        findmnt -no FSTYPE,OPTIONS --mountpoint "$3"
+        umount "$3"
+    """
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", extra, place.store,
+                           place.point, directory + "/fstab"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, check=False, timeout=40)
+    out, err = done.stdout.decode().splitlines(), done.stderr.decode()
+    assert done.returncode == 0, err
+    assert out[0].startswith("fuse.weir") and "ro," in out[0] and "noexec" in out[0]
+    assert out[1].startswith("fuse.weir") and "rw," in out[1] and "nodev" in out[1]

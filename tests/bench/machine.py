@@ -12,6 +12,7 @@ the last line says so, because removing it would remove files through the mount.
 Should this process be killed itself, its daemons get SIGTERM from the kernel.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -22,6 +23,7 @@ import time
 # The kernel ends what we started when we die without a chance to clean up.
 DIE_WITH_US = ["setpriv", "--pdeathsig", "TERM"]
 MOUNT_WAIT_S = 20
+AUTOGROUP = "/proc/self/autogroup"
 
 
 class Failed(Exception):
@@ -52,7 +54,7 @@ def run_group(argv, limit_s):
     """Run a command with children in a process group of its own: (status, stdout, stderr)."""
     child = subprocess.Popen(DIE_WITH_US + argv, stdin=subprocess.DEVNULL, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             start_new_session=True)
+                             process_group=0)
     try:
         out, err = child.communicate(timeout=limit_s)
     except BaseException as problem:
@@ -78,10 +80,35 @@ def descendants(pid):
     return pids
 
 
+@contextlib.contextmanager
+def priority(nice):
+    """This process and its children are preferred to others' work on the machine.
+
+    With autogroups nice counts only inside a session; the session's own nice value, which its
+    other members (the caller's shell) share, is put back at the end.
+    """
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
+    try:
+        with open(AUTOGROUP) as group:
+            before = int(group.read().rsplit(None, 1)[1])
+    except OSError:         # the kernel has no autogroups
+        yield
+        return
+    _write(AUTOGROUP, str(nice))
+    try:
+        yield
+    finally:
+        _write(AUTOGROUP, str(before))
+
+
+def _write(path, value):
+    with open(path, "w") as knob:
+        knob.write(value)
+
+
 def drop_caches():
     """Clean pages, dentries and inodes leave memory: the next walk reads the disk."""
-    with open("/proc/sys/vm/drop_caches", "w") as knob:
-        knob.write("3")
+    _write("/proc/sys/vm/drop_caches", "3")
 
 
 def wait_until(condition, seconds, step_s=0.01):
@@ -103,7 +130,7 @@ class Daemon:
         began = time.monotonic()
         with open(log, "ab") as sink:
             self.process = subprocess.Popen(DIE_WITH_US + argv, stdin=subprocess.DEVNULL,
-                                            stdout=sink, stderr=sink, start_new_session=True)
+                                            stdout=sink, stderr=sink, process_group=0)
         try:
             self._wait_mounted()
         except BaseException:

@@ -11,6 +11,7 @@ over the same tree, one at a time.
 `ls -lR` asks for the attributes and ACL xattrs of every file, `find` only for names.
 """
 
+import concurrent.futures
 import os
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from machine import Failed
 FILES_PER_DIRECTORY = 100
 WALKS = {"ls -lR": ["ls", "-lR"], "find": ["find"]}
 WALK_LIMIT_S = 120
+KNOWN_FEW = 1000
 
 
 class Stand:
@@ -90,6 +92,14 @@ def walk(command, *paths):
     if child.returncode != 0:
         raise Failed((complaint.strip().splitlines() or ["failed"])[0])
     return taken
+
+
+def walk_at_once(directories):
+    """Several walks of each directory, all at the same time, a few times over."""
+    directories = directories * 4
+    for _ in range(4):
+        with concurrent.futures.ThreadPoolExecutor(len(directories)) as pool:
+            list(pool.map(lambda path: walk(WALKS["ls -lR"], path), directories))
 
 
 def memory(pid):
@@ -160,21 +170,27 @@ class Metadata:
         self.samples.add(shape, stand.name, round_number, value, unit, measure)
 
     def _footprint(self, stand, files):
-        """Memory and descriptors with few and with all files known to the kernel."""
+        """Memory and descriptors with few and with all files known to the kernel.
+
+        The base is taken after several walks of few files at once: then the daemon's threads
+        with their buffers are there, and what still grows grows with the files.
+        """
         if not stand.mountpoint:
             return
         shape = f"footprint {files}"
-        few = [os.path.join(stand.tree, f"d{n:05}") for n in range(1000 // FILES_PER_DIRECTORY)]
+        few = [os.path.join(stand.tree, f"d{n:05}") for n in range(KNOWN_FEW // FILES_PER_DIRECTORY)]
         try:
             stand.mount()
             pid = stand.daemon.server_pid()
-            before = memory(pid)
-            walk(WALKS["ls -lR"], *few)
+            walk_at_once(few)
             self._add(shape, stand, 0, descriptors(pid), "descriptors", "at 1000")
+            before = memory(pid)
             walk(WALKS["ls -lR"], stand.tree)
             self._add(shape, stand, 0, descriptors(pid), "descriptors", "at all")
             for kind, value in memory(pid).items():
-                self._add(shape, stand, 0, (value - before[kind]) / files, "bytes/file", kind)
+                self._add(shape, stand, 0, (value - before[kind]) / (files - KNOWN_FEW),
+                          "bytes/file", kind)
+            self._add(shape, stand, 0, before["rss"] / 2 ** 20, "MiB", "base")
         except Failed as problem:
             self.samples.skip(shape, stand.name, str(problem))
         finally:

@@ -31,13 +31,12 @@ def _walk_order(shape):
     return command, int(files), ("first", "cold", "warm").index(state)
 
 
-def shapes_in_short(names):
-    """Shape names; a whole family is one word."""
+def shapes_in_short(names, measured):
+    """Shape names; a whole family (of what was @measured in this run) is one word."""
     for family in dict.fromkeys(shape.family for shape in shape_table.SHAPES):
-        members = [shape.name for shape in shape_table.SHAPES if shape.family == family]
-        skipped = [name for name in names if name in members]
-        if len(skipped) > 3:
-            names = [name for name in names if name not in skipped] + [f"{family} shapes"]
+        members = {shape.name for shape in shape_table.SHAPES if shape.family == family}
+        if members & measured <= set(names) and len(members & measured) > 1:
+            names = [name for name in names if name not in members] + [f"{family} shapes"]
     return ", ".join(names)
 
 
@@ -157,17 +156,20 @@ class Report:
                 if shape.startswith("footprint") and self.samples.value(shape, name, "rss"):
                     rows.append([shape.split()[1], name] +
                                 [number(self.samples.value(shape, name, m).median)
-                                 for m in ("anonymous", "uss", "rss", "at 1000", "at all")])
+                                 for m in ("anonymous", "uss", "rss", "base", "at 1000", "at all")])
         return Table("Footprint of known files", ["files", "contender", "anonymous bytes/file",
-                     "private bytes/file", "resident bytes/file", "descriptors at 1,000",
-                     "descriptors at all"], rows)
+                     "private bytes/file", "resident bytes/file", "MiB at 1,000",
+                     "descriptors at 1,000", "descriptors at all"], rows,
+                     "Bytes per file: growth from 1,000 to all known files, per file. Resident "
+                     "bytes include the mapped catalog, which is page cache; anonymous ones do "
+                     "not.")
 
     def _skips(self):
-        rows = {}
+        rows, measured = {}, set(self.samples.shapes())
         for (shape, name), why in self.samples.skips.items():
             rows.setdefault((name, why), []).append(shape)
         return Table("Skipped", ["contender", "why", "shapes"],
-                     [[name, why, shapes_in_short(names)] for (name, why), names in rows.items()])
+                     [[name, why, shapes_in_short(names, measured)] for (name, why), names in rows.items()])
 
     def _notes(self):
         return Table("Notes", ["note"], [[sentence] for sentence in self.samples.notes])

@@ -212,6 +212,19 @@ static int env_open(struct catalog *c, const char *dir)
 	return catalog_errno(r);
 }
 
+/* Lookups without end must not keep the map from growing.  Nobody takes it twice. */
+static int map_lock_init(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attr;
+	int r;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	r = pthread_rwlock_init(lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	return -r;
+}
+
 static void catalog_closep(struct catalog **c)
 {
 	catalog_close(*c);
@@ -235,8 +248,9 @@ int catalog_open_sized(const char *dir, const struct catalog_identity *who, uint
 	c->map_bytes = map_bytes;
 	c->map_bytes_max = map_bytes_max;
 	pthread_mutex_init(&c->write_lock, NULL);
-	pthread_rwlock_init(&c->map_lock, NULL);
-	r = env_open(c, dir);
+	r = map_lock_init(&c->map_lock);
+	if (r == 0)
+		r = env_open(c, dir);
 	if (r < 0)
 		return r;
 	r = tables_open(c, who);

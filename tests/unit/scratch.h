@@ -36,11 +36,12 @@ static inline void scratch_stop(int sig)
 	kill(-scratch_child, SIGKILL); /* the wait below ends, and cleans up */
 }
 
-static inline int scratch_run(void (*test)(const char *dir))
+static inline int scratch_run_in(const char *parent, void (*test)(const char *dir))
 {
-	char dir[] = "/var/tmp/weir-test-XXXXXX";
+	char dir[64];
 	int status = 0;
 
+	snprintf(dir, sizeof dir, "%s/weir-test-XXXXXX", parent);
 	if (!mkdtemp(dir)) {
 		perror(dir);
 		return 1;
@@ -61,6 +62,17 @@ static inline int scratch_run(void (*test)(const char *dir))
 	if (WIFSIGNALED(status))
 		fprintf(stderr, "the test ended with signal %d\n", WTERMSIG(status));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static inline int scratch_run(void (*test)(const char *dir))
+{
+	return scratch_run_in("/var/tmp", test);
+}
+
+/* For thousands of commits whose durability does not matter. */
+static inline int scratch_run_in_memory(void (*test)(const char *dir))
+{
+	return scratch_run_in(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/var/tmp", test);
 }
 
 #endif

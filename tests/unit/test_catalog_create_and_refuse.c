@@ -138,6 +138,24 @@ static void disagreement(const char *dir)
 	check(rig_check(dir, why) == -EUCLEAN && strstr(why, "do not agree"));
 }
 
+/* A reservation that was lost would be made again, for other files. */
+static void lost_reservation(const char *dir)
+{
+	struct catalog *c = rig_create(dir);
+	struct catalog_state state;
+	MDB_txn *txn;
+	char why[200];
+
+	rig_add_many(c, 1, 10);
+	check(mdb_txn_begin(c->env, NULL, 0, &txn) == 0);
+	check(catalog_state_get(c, txn, &state) == 0);
+	state.next -= 1;
+	check(catalog_state_put(txn, c->table[CATALOG_META], c->format.sum_key, &state) == 0);
+	check(mdb_txn_commit(txn) == 0);
+	catalog_close(c);
+	check(rig_check(dir, why) == -EUCLEAN && strstr(why, "never reserved"));
+}
+
 /* No room: an error, and everything is as it was. */
 static void map_is_full(const char *dir)
 {
@@ -172,6 +190,7 @@ static void test(const char *dir)
 	last_ids(dir);
 	later_version(dir);
 	disagreement(dir);
+	lost_reservation(dir);
 	map_is_full(dir);
 }
 

@@ -84,11 +84,13 @@ static int one_more(const struct catalog_disk *d, void *data)
 static void use(struct rig *rig)
 {
 	struct catalog *c = rig_open(rig->dir);
+	struct catalog_counts counts;
 	uint64_t id;
 	int disks = 0;
 
 	for (int i = 0; i < NODES; i++)
 		check(rig_is(c, rig->first + i, 1000 + i));
+	check(catalog_count(c, &counts) == 0 && counts.nodes == NODES && counts.disks == 30);
 	check(catalog_each_disk(c, one_more, &disks) == 0 && disks == 30);
 	for (int i = 0; i < 30; i++) {
 		struct handle h = rig_handle(1000 + i);

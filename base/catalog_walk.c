@@ -604,6 +604,8 @@ static int walk_map(struct walk *w, int fd, const struct catalog_identity *who)
 
 	if (fstat(fd, &st) < 0)
 		return verdict(w, -errno, "cannot be read: %m");
+	if (!S_ISREG(st.st_mode))
+		return damaged(w, "it is no file");
 	w->page_bytes = sysconf(_SC_PAGESIZE); /* LMDB's at creation */
 	w->pages = st.st_size / w->page_bytes;
 	if (w->pages < 2)
@@ -624,7 +626,7 @@ static int walk_map(struct walk *w, int fd, const struct catalog_identity *who)
 
 void catalog_walk(const char *path, const struct catalog_identity *who, struct catalog_verdict *ret)
 {
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct walk w = {.verdict = ret, .tree = ""};
 
 	*ret = (struct catalog_verdict){0};

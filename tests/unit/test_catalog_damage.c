@@ -199,6 +199,21 @@ static void branches(struct rig *rig)
 	report(rig, "branches");
 }
 
+/* The page of the tables: roots, depths and counters, which have no checksum. */
+static void tables(struct rig *rig)
+{
+	for (size_t meta = 0; meta < 2; meta++) {
+		uint64_t root;
+
+		memcpy(&root, rig->good + meta * PAGE + 128, sizeof root);
+		check(root < rig->bytes / PAGE);
+		for (size_t i = 0; i < PAGE; i++)
+			if (i < 40 || i > PAGE - 400)
+				flip(rig, root * PAGE + i, 1u << random() % 8);
+	}
+	report(rig, "tables");
+}
+
 /* Headers and pointers of all pages, where LMDB would go astray. */
 static void page_headers(struct rig *rig)
 {
@@ -238,6 +253,7 @@ static void test(const char *dir)
 	meta_bits(&rig);
 	transaction_numbers(&rig);
 	branches(&rig);
+	tables(&rig);
 	page_headers(&rig);
 	pages(&rig);
 	free(rig.good);

@@ -30,8 +30,9 @@ enum node_flags {
 	NODE_ORPHAN = 1,  /* unlinked, open, and lying in .weir/orphans: one link less is shown */
 	NODE_GONE = 2,    /* its last name is removed */
 	NODE_DIRECTORY = 4,
-	NODE_CREATED = 8, /* made through this mount and not yet closed for the first time */
+	NODE_CREATED = 8, /* made or emptied through this mount, and its writer has it open yet */
 	NODE_BUSY = 16,   /* somebody owns its open state (fs/open.h) */
+	NODE_CLASSIFIED = 32, /* what it is was decided and is in the catalog (fs/recognise.h) */
 };
 
 struct node {

@@ -37,8 +37,8 @@ void recogniser_free(struct recogniser *r); /* accepts NULL; nobody may be insid
  * -ENOMEM */
 int recognise(struct fs *fs, struct node *node, json_t **ret);
 
-/* The same for a file that may have no node.  @making: its content is not final. */
-int recognise_handle(struct fs *fs, const struct handle *h, bool making, json_t **ret);
+/* The same for a file that may have no node. */
+int recognise_handle(struct fs *fs, const struct handle *h, json_t **ret);
 
 /* Only what the catalog knows, without a look at the file.  -ENOENT: nothing. */
 int recognise_remembered(struct fs *fs, const struct handle *h, json_t **ret);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/place.c - see fs/place.h.
+ *
+ * The path is made without ".." before the kernel sees it: nothing on it is a symlink, so leaving
+ * a directory by its name is the same as leaving it by "..", and one comparison shows whether it
+ * enters .weir.
+ */
+#include <ctype.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "fs/place.h"
+
+#define TRIES 8 /* openat2 gives EAGAIN when a rename is in the way */
+
+size_t place_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? (size_t)(slash - path) : 0;
+}
+
+/* ---- pure -------------------------------------------------------------------------------- */
+
+static bool is_url(const char *name)
+{
+	size_t n = 0;
+
+	while (isalnum((unsigned char)name[n]) || (n && strchr("+.-", name[n]) && name[n]))
+		n++;
+	return n > 1 && name[n] == ':'; /* also "json:" and "nbd:" of qemu */
+}
+
+static const char *refused_by_sight(const char *name)
+{
+	if (*name == '/')
+		return "its name is absolute";
+	if (isalpha((unsigned char)name[0]) && name[1] == ':')
+		return "its name begins with a drive";
+	if (is_url(name))
+		return "its name is a URL";
+	if (strchr(name, '\\'))
+		return "its name has a backslash";
+	return NULL;
+}
+
+/* Append one part of a path to @path (of @len bytes) or take its last one away. */
+static int step(const char *part, size_t n, unsigned flags, char *path, size_t size, size_t *len,
+		const char **ret_why)
+{
+	if (n == 0 || (n == 1 && part[0] == '.'))
+		return 0;
+	*ret_why = "\"..\" is in its name";
+	if (n == 2 && !memcmp(part, "..", 2)) {
+		if (!(flags & PLACE_PARENT))
+			return -EACCES;
+		*ret_why = "it lies outside of the datastore";
+		if (*len == 0)
+			return -EACCES;
+		path[*len] = 0;
+		*len = place_directory(path);
+		return 0;
+	}
+	*ret_why = "its name is too long";
+	if (n > 255 || *len + n + 2 > size)
+		return -EACCES;
+	if (*len)
+		path[(*len)++] = '/';
+	memcpy(path + *len, part, n);
+	*len += n;
+	return 0;
+}
+
+static bool enters_weir(const char *path)
+{
+	size_t n = strlen(WEIR_DIRECTORY);
+
+	return !strncmp(path, WEIR_DIRECTORY, n) && (!path[n] || path[n] == '/');
+}
+
+int place_join(const char *dir, const char *name, unsigned flags, char *ret, size_t size,
+	       const char **ret_why)
+{
+	size_t len = strlen(dir), n;
+	int r = 0;
+
+	*ret_why = refused_by_sight(name);
+	if (*ret_why)
+		return -EACCES;
+	*ret_why = "its name is too long";
+	if (len >= size)
+		return -EACCES;
+	memcpy(ret, dir, len);
+	for (const char *at = name; *at && r == 0; at += n + (at[n] == '/')) {
+		n = strcspn(at, "/");
+		r = step(at, n, flags, ret, size, &len, ret_why);
+	}
+	ret[len] = 0;
+	if (r < 0)
+		return r;
+	*ret_why = enters_weir(ret) ? "it lies in weir's own directory" : "its name is empty";
+	return enters_weir(ret) || len == 0 ? -EACCES : 0;
+}
+
+/* ---- with files -------------------------------------------------------------------------- */
+
+static int open_beneath(int root, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+			   RESOLVE_NO_XDEV,
+	};
+	int fd = -1;
+
+	for (int i = 0; i < TRIES; i++) {
+		fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+		if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
+			break;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+static int refusal(int r, const char **ret_why)
+{
+	switch (r) {
+	case -ELOOP:
+		*ret_why = "a symbolic link is on the way to it";
+		return -EACCES;
+	case -EXDEV:
+		*ret_why = "it lies on another filesystem";
+		return -EACCES;
+	case -ENOTDIR:
+		return -ENOENT;
+	case -ENAMETOOLONG:
+		*ret_why = "its name is too long";
+		return -EACCES;
+	}
+	return r;
+}
+
+static const char *refused_kind(mode_t mode)
+{
+	if (S_ISREG(mode))
+		return NULL;
+	if (S_ISLNK(mode))
+		return "it is a symbolic link";
+	if (S_ISDIR(mode))
+		return "it is a directory";
+	return S_ISBLK(mode) || S_ISCHR(mode) ? "it is a device" : "it is no regular file";
+}
+
+int place_find(struct fs *fs, const char *path, struct place *ret, const char **ret_why)
+{
+	_cleanup_(closep) int fd = open_beneath(fs->store->root_fd, path);
+	struct stat st;
+	int r, mount_id;
+
+	if (fd < 0)
+		return refusal(fd, ret_why);
+	if (fstatat(fd, "", &st, AT_EMPTY_PATH) < 0)
+		return -errno;
+	*ret_why = refused_kind(st.st_mode);
+	if (*ret_why)
+		return -EACCES;
+	r = handle_get(fd, "", &ret->handle, &mount_id);
+	if (r < 0)
+		return r;
+	*ret_why = "it lies on another filesystem";
+	if (mount_id != fs->store->mount_id)
+		return -EACCES;
+	ret->size = (uint64_t)st.st_size;
+	snprintf(ret->path, sizeof ret->path, "%s", path);
+	return 0;
+}
+
+int place_of_node(struct fs *fs, struct node *node, struct place *ret)
+{
+	char path[PATH_MAX];
+	const char *why;
+	int r;
+
+	node_path(fs->nodes, node, path, sizeof path);
+	r = place_find(fs, path, ret, &why);
+	if (r == -EACCES || (r == 0 && !handle_equal(&ret->handle, &node->handle)))
+		return -ENOENT;
+	return r;
+}
+
+int place_resolve(struct fs *fs, const struct place *from, const char *name, unsigned flags,
+		  struct place *ret, const char **ret_why)
+{
+	char dir[PATH_MAX], path[PATH_MAX];
+	int r;
+
+	snprintf(dir, sizeof dir, "%.*s", (int)place_directory(from->path), from->path);
+	r = place_join(dir, name, flags, path, sizeof path, ret_why);
+	return r < 0 ? r : place_find(fs, path, ret, ret_why);
+}
+
+int place_node(struct fs *fs, const char *path, struct node **ret)
+{
+	_node_ at = {.fs = fs};
+	struct node *child;
+	struct stat st;
+	char name[256];
+	size_t n;
+	int r;
+
+	r = nodes_get(fs->nodes, NODE_ROOT, &at.node);
+	for (; r == 0 && *path; path += n + (path[n] == '/')) {
+		n = strcspn(path, "/");
+		if (n > 255)
+			return -ENAMETOOLONG;
+		memcpy(name, path, n);
+		name[n] = 0;
+		r = find_child(fs, at.node, name, &child, &st);
+		if (r < 0)
+			return r;
+		node_unref(fs->nodes, at.node);
+		at.node = child;
+	}
+	if (r == 0)
+		*ret = TAKE_PTR(at.node);
+	return r;
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/recognise.c - see fs/recognise.h. */
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/paths.h"
+#include "fs/events.h"
+#include "fs/facts.h"
+#include "fs/helper.h"
+#include "fs/open.h"
+#include "fs/recognise.h"
+
+#define HELPER	       "weir-recognise"
+#define DISK_LEAST     65536 /* bytes: nothing smaller is a guest's raw disk */
+#define DISK_ROUND     512
+#define NO_FACTS       "{}"
+
+struct recogniser {
+	pthread_mutex_t lock; /* protects busy; a leaf */
+	pthread_cond_t changed;
+	struct list busy; /* struct look */
+	_Atomic bool told; /* that the helper is missing was logged */
+};
+
+/* Somebody looks at the file of @handle: on the stack of who does. */
+struct look {
+	struct list link;
+	struct recogniser *of;
+	const struct handle *handle;
+};
+
+int recogniser_new(struct recogniser **ret)
+{
+	struct recogniser *r = calloc(1, sizeof *r);
+
+	if (!r)
+		return -ENOMEM;
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->changed, NULL);
+	list_init(&r->busy);
+	*ret = r;
+	return 0;
+}
+
+void recogniser_free(struct recogniser *r)
+{
+	if (!r)
+		return;
+	pthread_mutex_destroy(&r->lock);
+	pthread_cond_destroy(&r->changed);
+	free(r);
+}
+
+/* ---- one at a time for a file ------------------------------------------------------------ */
+
+static bool is_busy(struct recogniser *r, const struct handle *h)
+{
+	list_for_each (l, &r->busy)
+		if (handle_equal(list_entry(l, struct look, link)->handle, h))
+			return true;
+	return false;
+}
+
+static void look_begin(struct look *look)
+{
+	LOCKED(&look->of->lock);
+	while (is_busy(look->of, look->handle))
+		pthread_cond_wait(&look->of->changed, &look->of->lock);
+	list_append(&look->of->busy, &look->link);
+}
+
+static void look_end(struct look *look)
+{
+	LOCKED(&look->of->lock);
+	list_remove(&look->link);
+	pthread_cond_broadcast(&look->of->changed);
+}
+
+void recognise_settle(struct fs *fs, const struct handle *h)
+{
+	struct recogniser *r = fs->recogniser;
+
+	LOCKED(&r->lock);
+	while (is_busy(r, h))
+		pthread_cond_wait(&r->changed, &r->lock);
+}
+
+/* ---- asking the helper ------------------------------------------------------------------- */
+
+/* Where it is, is asked each time: it costs nothing beside its start, and it may be installed
+ * again while we run. */
+static int ask(struct fs *fs, int fd, char **ret, char **ret_why)
+{
+	_cleanup_(freep) char *program = NULL;
+	int r = paths_find_program(HELPER, &program);
+
+	if (r == 0)
+		return helper_run(program, fd, ret, ret_why);
+	if (!atomic_exchange(&fs->recogniser->told, true))
+		log_warning("%s is not where it should be (%s): disks are not recognised", HELPER,
+			    strerror(-r));
+	*ret_why = strdup(HELPER " is missing");
+	return r;
+}
+
+/* A descriptor of our own, not the cache's: that may be open for writing as well, and the helper
+ * must not get one it could write to. */
+static int open_to_read(struct fs *fs, const struct handle *h)
+{
+	return handle_open(fs->store->mount_fd, h, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+static int look_inside(struct fs *fs, const struct handle *h, json_t **ret)
+{
+	_cleanup_(freep) char *line = NULL, *why = NULL;
+	_cleanup_(closep) int fd = open_to_read(fs, h);
+	int r;
+
+	if (fd == -ESTALE)
+		return fd;
+	r = fd < 0 ? fd : ask(fs, fd, &line, &why);
+	*ret = r < 0 ? facts_unknown(why ? why : strerror(-r)) : facts_parse(line);
+	if (!*ret && r == 0)
+		*ret = facts_unknown("the helper's answer is no JSON with a type");
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* ---- remembering ------------------------------------------------------------------------- */
+
+static json_t *remembered(struct fs *fs, const struct handle *h, const struct stat *st,
+			  bool *ret_current)
+{
+	_cleanup_(freep) char *record = NULL;
+
+	if (catalog_find_facts(fs->catalog, h, &record) < 0)
+		return NULL;
+	return facts_of_record(record, st, ret_current);
+}
+
+int recognise_remembered(struct fs *fs, const struct handle *h, json_t **ret)
+{
+	bool current;
+
+	*ret = remembered(fs, h, NULL, &current);
+	return *ret ? 0 : -ENOENT;
+}
+
+static void remember(struct fs *fs, const struct handle *h, const json_t *facts,
+		     const struct stat *st)
+{
+	_cleanup_(freep) char *record = facts_record(facts, st);
+	int r = record ? catalog_put_facts(fs->catalog, h, record) : -E2BIG;
+
+	if (r < 0)
+		log_warning("cannot remember what a file was recognised as: %s, ignoring",
+			    strerror(-r));
+}
+
+/* ---- deciding ---------------------------------------------------------------------------- */
+
+/* A raw disk is as large as its file is now. */
+static json_t *show_size(json_t *facts, const struct stat *st)
+{
+	if (!strcmp(facts_type(facts), "raw"))
+		json_object_set_new(facts, "capacity", json_integer((json_int_t)st->st_size));
+	return facts;
+}
+
+/* May what is remembered as @old be @fresh from now on? */
+static bool may_become(const json_t *old, const json_t *fresh)
+{
+	const char *type = facts_type(fresh);
+
+	if (!facts_keepable(fresh))
+		return false;
+	if (facts_when_changed(old) == FACTS_FORMAT)
+		return !strcmp(facts_type(old), type);
+	/* Text became something else: only what gives it no meaning of its own. */
+	return facts_when_changed(fresh) == FACTS_AGAIN || !strcmp(type, "raw") ||
+	       !strcmp(type, "other");
+}
+
+static json_t *stay(json_t *old, const json_t *fresh)
+{
+	facts_problem(old, "it was recognised as %s once and reads as %s now: it counts as what "
+			   "it was",
+		      facts_type(old), facts_type(fresh));
+	return old;
+}
+
+static int look(struct fs *fs, const struct handle *h, const struct stat *st, bool making,
+		json_t **ret)
+{
+	_cleanup_(json_decrefp) json_t *old = NULL, *fresh = NULL;
+	bool current = true;
+	int r;
+
+	old = remembered(fs, h, st, &current);
+	if (old && (current ? facts_whole(old) : facts_when_changed(old) == FACTS_KEEP)) {
+		*ret = show_size(TAKE_PTR(old), st);
+		return 0;
+	}
+	r = look_inside(fs, h, &fresh);
+	if (r < 0)
+		return r;
+	if (old && !may_become(old, fresh)) {
+		*ret = stay(TAKE_PTR(old), fresh);
+		return 0;
+	}
+	if (facts_keepable(fresh) && !making && !(old && current))
+		remember(fs, h, fresh, st);
+	*ret = TAKE_PTR(fresh);
+	return 0;
+}
+
+static int attributes(struct fs *fs, const struct handle *h, struct stat *ret)
+{
+	_cleanup_(fdref_putp) struct fdref *ref = NULL;
+	int r = fdcache_get(fs->fds, h, FD_PATH, &ref);
+
+	if (r < 0)
+		return r;
+	if (fstatat(fdref_fd(ref), "", ret, AT_EMPTY_PATH) < 0)
+		return -errno;
+	return S_ISREG(ret->st_mode) ? 0 : -EINVAL;
+}
+
+static int recognise_file(struct fs *fs, const struct handle *h, bool making, json_t **ret)
+{
+	_cleanup_(look_end) struct look mine = {.of = fs->recogniser, .handle = h};
+	struct stat st;
+	int r;
+
+	look_begin(&mine);
+	r = attributes(fs, h, &st);
+	if (r < 0)
+		return r;
+	if (st.st_size == 0) {
+		*ret = json_pack("{s:s}", "type", "empty");
+		return *ret ? 0 : -ENOMEM;
+	}
+	return look(fs, h, &st, making, ret);
+}
+
+int recognise(struct fs *fs, struct node *node, json_t **ret)
+{
+	int r = recognise_file(fs, &node->handle, node->flags & NODE_CREATED, ret);
+
+	/* A text may change, so it is always looked up again. */
+	if (r == 0 && facts_keepable(*ret) && facts_when_changed(*ret) != FACTS_AGAIN &&
+	    !(node->flags & NODE_CREATED))
+		atomic_fetch_or(&node->flags, NODE_CLASSIFIED);
+	return r;
+}
+
+int recognise_handle(struct fs *fs, const struct handle *h, json_t **ret)
+{
+	_node_ at = {.fs = fs, .node = nodes_known(fs->nodes, h)};
+
+	return at.node ? recognise(fs, at.node, ret) : recognise_file(fs, h, false, ret);
+}
+
+/* ---- when ------------------------------------------------------------------------------- */
+
+static bool size_of_disk(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_size >= DISK_LEAST && st->st_size % DISK_ROUND == 0;
+}
+
+/* Looked at without being asked: by its name or by its size.  Who copies ten thousand small files
+ * must not start ten thousand helpers. */
+static bool may_be_disk(struct fs *fs, struct node *node)
+{
+	static const char *const suffixes[] = {".vmdk", ".vmx", ".vmsd"};
+	char name[256];
+	const char *dot;
+	struct stat st;
+
+	node_name(fs->nodes, node, name);
+	dot = strrchr(name, '.');
+	for (size_t i = 0; dot && i < ARRAY_SIZE(suffixes); i++)
+		if (!strcasecmp(dot, suffixes[i]))
+			return true;
+	return node_attributes(fs, node, &st) == 0 && size_of_disk(&st);
+}
+
+struct later {
+	struct job job;
+	struct fs *fs;
+	struct node *node;
+};
+
+static bool is_disk(const json_t *facts)
+{
+	static const char *const types[] = {"raw", "qcow2", "vhdx", "vdi", "vhd", "qed"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (!strcmp(facts_type(facts), types[i]))
+			return true;
+	return !strncmp(facts_type(facts), "vmdk ", 5);
+}
+
+static void tell(struct fs *fs, struct node *node, const json_t *facts)
+{
+	const char *problem = json_string_value(json_object_get(facts, "problem"));
+	json_t *capacity = json_object_get(facts, "capacity");
+
+	if (problem)
+		event_emit(fs, "disk-problem", node, NULL, "%s: %s", facts_type(facts), problem);
+	else if (is_disk(facts) && capacity)
+		event_emit(fs, "disk-recognised", node, NULL, "%s of %lld bytes", facts_type(facts),
+			   (long long)json_integer_value(capacity));
+	else if (is_disk(facts))
+		event_emit(fs, "disk-recognised", node, NULL, "%s", facts_type(facts));
+}
+
+static void run_later(struct job *job)
+{
+	struct later *later = container_of(job, struct later, job);
+	_cleanup_(json_decrefp) json_t *before = NULL, *facts = NULL;
+	_node_ at = {.fs = later->fs, .node = later->node};
+	struct fs *fs = later->fs;
+
+	free(later);
+	recognise_remembered(fs, &at.node->handle, &before);
+	if (recognise(fs, at.node, &facts) == 0 && !json_equal(before, facts))
+		tell(fs, at.node, facts);
+}
+
+void recognise_later(struct fs *fs, struct node *node)
+{
+	struct later *later;
+
+	if ((node->flags & (NODE_CLASSIFIED | NODE_GONE | NODE_ORPHAN | NODE_DIRECTORY)) ||
+	    !may_be_disk(fs, node))
+		return;
+	later = calloc(1, sizeof *later);
+	if (!later)
+		return; /* then it is looked at when somebody asks */
+	*later = (struct later){.job.run = run_later, .fs = fs,
+				.node = node_ref(fs->nodes, node)};
+	pool_add(fs->pool, &later->job);
+}
+
+void recognise_before_write(struct fs *fs, struct node *node)
+{
+	_cleanup_(json_decrefp) json_t *facts = NULL;
+	struct stat st;
+
+	if (node->flags & (NODE_CLASSIFIED | NODE_CREATED | NODE_DIRECTORY))
+		return;
+	if (node_attributes(fs, node, &st) < 0 || !size_of_disk(&st))
+		return;
+	recognise(fs, node, &facts); /* a failure is in the facts, and is tried again next time */
+}
+
+void recognise_emptied(struct fs *fs, struct node *node)
+{
+	_cleanup_(look_end) struct look mine = {.of = fs->recogniser, .handle = &node->handle};
+	_cleanup_(json_decrefp) json_t *facts = NULL;
+	int r;
+
+	look_begin(&mine); /* who looked before must not remember after */
+	if (open_glance(fs, node).writers)
+		atomic_fetch_or(&node->flags, NODE_CREATED);
+	atomic_fetch_and(&node->flags, ~(uint32_t)NODE_CLASSIFIED);
+	if (recognise_remembered(fs, &node->handle, &facts) < 0)
+		return;
+	r = catalog_put_facts(fs->catalog, &node->handle, NO_FACTS);
+	if (r < 0)
+		log_warning("cannot forget what an emptied file was: %s, ignoring", strerror(-r));
+}

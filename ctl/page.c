@@ -132,6 +132,53 @@ static void print_extents(const json_t *disk, FILE *to)
 	table_print(t, to);
 }
 
+/* What a .vmx names. */
+static void print_vm(const json_t *vm, FILE *to)
+{
+	_cleanup_(freep) char *disks = join(json_object_get(vm, "disks"));
+	_cleanup_(freep) char *files = join(json_object_get(vm, "files"));
+
+	line_text(to, "Name", vm, "name");
+	if (disks && *disks)
+		line(to, "Disks", "%s", disks);
+	if (files && *files)
+		line(to, "Files", "%s", files);
+	line_text(to, "Problem", vm, "problem");
+}
+
+/* The disks of a VM, by their paths in the datastore. */
+static void print_members(const json_t *disks, FILE *to)
+{
+	static const char *const headings[] = {"DISK",	     "TYPE", ">SIZE", "POLICY",
+					       "COMPLIANCE", "WAY",  NULL};
+	_cleanup_(table_freep) struct table *t = table_new(headings, INDENT);
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(disks, i, one)
+	{
+		const json_t *disk = json_object_get(one, "disk");
+		bool capacity = json_object_get(disk, "capacity");
+		_cleanup_(freep) char *policy = page_policy(one, false);
+		char size[TEXT_SIZE_MAX];
+
+		text_size(member_number(capacity ? disk : one, capacity ? "capacity" : "size"),
+			  size);
+		if (t)
+			table_row(t,
+				  (const char *[]){member_text(one, "path", "?"),
+						   member_text(disk, "type", "?"), size,
+						   policy ? policy : "?",
+						   member_text(json_object_get(one, "compliance"),
+							       "state", "-"),
+						   member_text(one, "way", "-"), NULL});
+	}
+	if (!t || table_rows(t) == 0)
+		return;
+	fputc('\n', to);
+	table_print(t, to);
+}
+
 static void print_disk(const json_t *disk, FILE *to)
 {
 	_cleanup_(freep) char *chain = join(json_object_get(disk, "chain"));
@@ -154,6 +201,7 @@ static void print_compliance(const json_t *status, FILE *to)
 	if (!state)
 		return;
 	line(to, "Compliance", "%s%s%s", state, *why ? ": " : "", why);
+	line_text(to, "Refused", c, "refused");
 	for (size_t i = 0; strcmp(state, "compliant") != 0 && i < ARRAY_SIZE(members); i++) {
 		const json_t *value = json_object_get(c, members[i][0]);
 
@@ -212,13 +260,16 @@ static void print_stage(const char *name, const json_t *stats, FILE *to)
 void page_print(const char *path, const json_t *status, FILE *to)
 {
 	_cleanup_(freep) char *policy = page_policy(status, true), *safe = text_safe(path);
-	const json_t *disk = json_object_get(status, "disk"), *stats;
+	const json_t *disk = json_object_get(status, "disk"), *vm = json_object_get(status, "vm");
+	const json_t *stats;
 	const char *name;
 	json_t *stage;
 
 	fprintf(to, "%s\n", safe ? safe : "?");
 	if (disk)
 		print_disk(disk, to);
+	else if (vm)
+		print_vm(vm, to);
 	else
 		line_text(to, "Kind", status, "kind");
 	line_size(to, "Size", status, "size");
@@ -228,6 +279,7 @@ void page_print(const char *path, const json_t *status, FILE *to)
 	print_way(status, to);
 	print_holders(status, to);
 	print_extents(disk, to);
+	print_members(json_object_get(status, "disks"), to);
 
 	stats = json_object_get(status, "stats");
 	json_object_foreach((json_t *)stats, name, stage) print_stage(name, stage, to);

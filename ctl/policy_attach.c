@@ -4,6 +4,7 @@
  * Everything is decided by the filesystem; this file asks, and says what came of it.
  */
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,13 +40,16 @@ static int options(int argc, char **argv, bool *ret_dry_run)
 	return 0;
 }
 
-static void say(const char *path, const char *format, const char *a, const char *b)
+/* "PATH: text", made safe. */
+__attribute__((format(printf, 2, 3))) static void say(const char *path, const char *format, ...)
 {
-	_cleanup_(freep) char *text = NULL, *safe = NULL;
-	_cleanup_(freep) char *safe_path = text_safe(path);
+	_cleanup_(freep) char *text = NULL, *safe = NULL, *safe_path = text_safe(path);
+	va_list ap;
 
-	if (asprintf(&text, "%s%s%s%s", format, a, *b ? ": " : "", b) < 0)
+	va_start(ap, format);
+	if (vasprintf(&text, format, ap) < 0)
 		text = NULL;
+	va_end(ap);
 	safe = text ? text_safe(text) : NULL;
 	printf("%s: %s\n", safe_path ? safe_path : "?", safe ? safe : "?");
 }
@@ -65,12 +69,12 @@ static void say_result(const char *path)
 	state = member_text(compliance, "state", "");
 
 	if (!*name) {
-		say(path, "no policy", "", "");
+		say(path, "no policy");
 		return;
 	}
-	say(path, "policy ", name, state);
+	say(path, "policy %s%s%s", name, *state ? ": " : "", state);
 	if (*member_text(compliance, "why", "") && strcmp(state, "compliant") != 0)
-		say(path, "", member_text(compliance, "why", ""), "");
+		say(path, "%s", member_text(compliance, "why", ""));
 }
 
 /* Why a policy was refused: the sentence is in the status (DESIGN section 7). */
@@ -80,11 +84,7 @@ static void say_refused(const char *path, int r)
 	const char *why = NULL;
 
 	if (attribute_status(path, &status, NULL) == 0) {
-		why = member_text(status, "refused", NULL);
-		if (!why)
-			why = member_text(json_object_get(status, "policy"), "refused", NULL);
-		if (!why && r == -EINVAL)
-			why = member_text(json_object_get(status, "compliance"), "why", NULL);
+		why = member_text(json_object_get(status, "compliance"), "refused", NULL);
 	}
 	if (why)
 		complain("%s: %s", path, why);
@@ -105,6 +105,38 @@ static bool on_a_mount(const char *path)
 	return false;
 }
 
+/* What would be done, in a line. */
+static void say_plan(const char *path, const char *name, const json_t *plan)
+{
+	const char *would = member_text(plan, "would", "?");
+	const char *replaces = member_text(plan, "replaces", "?");
+
+	if (strcmp(would, "fail") == 0)
+		say(path, "would be refused: %s", member_text(plan, "why", "?"));
+	else if (strcmp(would, "nothing") == 0)
+		say(path, "nothing would change");
+	else if (strcmp(would, "replace") == 0)
+		say(path, "would get policy %s instead of %s", name, replaces);
+	else if (strcmp(would, "clear") == 0)
+		say(path, "would lose its policy %s", replaces);
+	else
+		say(path, "would get policy %s", name);
+}
+
+/* The rest of it: what it needs, who is in the way, what the disk would have. */
+static void print_plan(const json_t *plan)
+{
+	static const char *const shown[] = {"needs", "way", "holders", "expected"};
+	json_t *rest = json_object();
+
+	for (size_t i = 0; rest && i < ARRAY_SIZE(shown); i++)
+		if (json_object_get(plan, shown[i]))
+			json_object_set(rest, shown[i], json_object_get(plan, shown[i]));
+	if (rest)
+		tree_print(rest, 4, stdout);
+	json_decref(rest);
+}
+
 /* @name "": clearing. */
 static int plan(const char *path, const char *name)
 {
@@ -121,11 +153,10 @@ static int plan(const char *path, const char *name)
 		say_refused(path, r);
 		return EXIT_CODE_FAILED;
 	}
-	say(path, *name ? "would get policy " : "would lose its policy", name, "");
-	tree_print(json, 4, stdout);
-	return member_text(json, "refused", NULL) || member_text(json, "error", NULL)
-		       ? EXIT_CODE_FAILED
-		       : EXIT_CODE_OK;
+	say_plan(path, name, json);
+	print_plan(json);
+	return strcmp(member_text(json, "would", ""), "fail") == 0 ? EXIT_CODE_FAILED
+								   : EXIT_CODE_OK;
 }
 
 static int attach(const char *path, const char *name)
@@ -195,7 +226,7 @@ static int apply(const char *path)
 		say_refused(path, r);
 		return EXIT_CODE_FAILED;
 	}
-	say(path, "policies applied", "", "");
+	say(path, "policies applied");
 	return EXIT_CODE_OK;
 }
 

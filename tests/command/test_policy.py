@@ -86,9 +86,14 @@ def test_set_clear_and_dry_run_on_a_fake(directory):
     out, _ = weir("policy", "set", "gold", path)
     assert "policy gold: pending" in out and "process 7" in out
     assert os.getxattr(path, "user.weir.policy") == b"gold"
-    answer(path, "plan.silver", {"stages": ["limit"], "holders": [{"pid": 7}]})
+    answer(path, "plan.silver", {"policy": "silver", "would": "replace", "replaces": "gold",
+                                 "pending": True, "needs": "the file must be closed",
+                                 "holders": [{"pid": 7, "command": "qemu"}]})
     out, _ = weir("policy", "set", "--dry-run", "silver", path)
-    assert "would get policy silver" in out and "limit" in out
+    assert "would get policy silver instead of gold" in out
+    assert "must be closed" in out and "qemu" in out
+    answer(path, "plan.nix", {"policy": "nix", "would": "fail", "why": "no such policy"})
+    assert "no such policy" in weir("policy", "set", "-n", "nix", path, code=1)[0]
     assert os.getxattr(path, "user.weir.policy") == b"gold"
     weir("policy", "clear", path)
     assert "user.weir.policy" not in os.listxattr(path)

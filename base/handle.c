@@ -69,3 +69,32 @@ uint64_t handle_hash(const struct handle *h)
 	}
 	return hash;
 }
+
+/* enum fid_type of the kernel. */
+#define FILEID_INO32_GEN	    0x01
+#define FILEID_INO32_GEN_PARENT	    0x02
+#define FILEID_BTRFS_WITHOUT_PARENT 0x4d
+#define FILEID_INO64_GEN	    0x81
+
+bool handle_inode(const struct handle *h, uint64_t *ret)
+{
+	uint32_t low;
+
+	switch (h->type) {
+	case FILEID_INO32_GEN:
+	case FILEID_INO32_GEN_PARENT:
+		if (h->len < 8)
+			return false;
+		memcpy(&low, h->data, sizeof low);
+		*ret = low;
+		return true;
+	case FILEID_BTRFS_WITHOUT_PARENT:
+	case FILEID_INO64_GEN:
+		if (h->len < 12)
+			return false;
+		memcpy(ret, h->data, sizeof *ret);
+		return true;
+	default:
+		return false;
+	}
+}

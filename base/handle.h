@@ -34,6 +34,10 @@ int handle_get(int dirfd, const char *name, struct handle *ret, int *ret_mount_i
  * -ESTALE when the file is gone. */
 int handle_open(int mount_fd, const struct handle *h, int flags);
 
+/* The inode number inside the handle, for the types whose layout <linux/exportfs.h> fixes (ext4,
+ * xfs, btrfs, tmpfs and most others).  False: another type. */
+bool handle_inode(const struct handle *h, uint64_t *ret);
+
 bool handle_equal(const struct handle *a, const struct handle *b);
 uint64_t handle_hash(const struct handle *h);
 

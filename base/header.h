@@ -27,6 +27,7 @@ struct disk_header {
 	char policy[64];      /* "": none any more */
 	uint64_t assigned_ns; /* CLOCK_REALTIME */
 	uint32_t assigned_uid;
+	uint8_t policy_digest[32]; /* BLAKE2b-256 of the policy file's text as it was attached */
 };
 
 /* @disks_fd is the directory .weir/disks, opened for reading (not O_PATH). */

@@ -5,7 +5,8 @@
  *   24 read-only-comp. u64 32 incompatible u64     40 generation u64    48 disk id[16]
  *   64 flags u32           68 handle type i32      72 handle length u8  73 policy length u8
  *   74 zero[6]             80 handle[40]          120 policy version u64
- *  128 policy[64]         192 assigned ns u64     200 assigned uid u32  204 zero ...
+ *  128 policy[64]         192 assigned ns u64     200 assigned uid u32  204 zero[4]
+ *  208 policy digest[32]  240 zero ...
  * 4000 MAC[64] (zero: none) 4064 BLAKE2b-256 of bytes 0 to 4063
  */
 #include <errno.h>
@@ -40,6 +41,7 @@ void header_slot_encode(const struct disk_header *h, uint8_t slot[HEADER_SLOT_BY
 	memcpy(slot + 128, h->policy, slot[73]);
 	put_le64(slot + 192, h->assigned_ns);
 	put_le32(slot + 200, h->assigned_uid);
+	memcpy(slot + 208, h->policy_digest, sizeof h->policy_digest);
 	slot_sum(slot, slot + SUM_AT);
 }
 
@@ -71,6 +73,7 @@ int header_slot_decode(const uint8_t slot[HEADER_SLOT_BYTES], struct disk_header
 	memcpy(h.policy, slot + 128, slot[73]);
 	h.assigned_ns = get_le64(slot + 192);
 	h.assigned_uid = get_le32(slot + 200);
+	memcpy(h.policy_digest, slot + 208, sizeof h.policy_digest);
 	*ret = h;
 	return 0;
 }

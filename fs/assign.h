@@ -1,65 +1,87 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fs/assign.h - which policy is attached to what, and which one covers a file.
+/* fs/assign.h - which policy is attached to what.
  *
- * An assignment binds a policy to a disk, a file, a VM (its .vmx) or a directory.  Its true place
- * is the disk header (base/header.h), found by the mark on the backing inode; the catalog has a
- * copy, and all assignments are in memory here.  The policy's text as it was attached is kept in
- * .weir/policies, so a file that changes makes disks out-of-date and not something else.
+ * An assignment binds a policy to a disk or file, to a VM (its .vmx) or to a directory.  Its true
+ * place is the disk header (base/header.h), found by the mark on the backing inode; the catalog
+ * has a copy, and all assignments are in memory here.  Which assignment covers a file is decided
+ * in fs/cover.h.
  *
- * What covers a file, the first that holds:
- *     its own assignment
- *     that of the disk it belongs to: the descriptor whose extent it is, the disk whose snapshot
- *         it is, by what recognition saw or, before that, by its name (-000001, -flat, ...)
- *     that of its VM: a .vmx in the same directory that names it or its stem
- *     that of the nearest directory above
- *
- * Locks      one inside, the first of the lock order; not held over system calls.
+ * Invariant  memory follows the header: a change is durable there before it is seen here.
+ * Locks      one inside, the first of the lock order; not held over system calls.  Changes to
+ *            assignments are made one at a time (a second lock, held over them, before all).
  */
 #ifndef FS_ASSIGN_H
 #define FS_ASSIGN_H
 
 #include <jansson.h>
 
-#include "base/stack.h"
+#include "base/header.h"
+#include "fs/applied.h"
 #include "fs/fs.h"
-#include "policies/policy.h"
 
 struct assignments;
 
-/* What covers a file.  All members are empty when nothing does. */
-struct cover {
-	struct policy *policy; /* a reference */
-	struct stack_part *parts;
-	size_t n_parts;
-	struct handle from;   /* the object that carries the assignment */
+/* One assignment, as it was when it was asked for. */
+struct assigned {
 	struct disk_id id;
-	bool inherited;	      /* from somewhere else than the file itself */
-	bool pending;
-	bool forbids_passthrough;
+	struct handle handle;
+	uint64_t node;      /* of the object; 0: unknown */
+	uint64_t dir;       /* of a VM: where its .vmx lies */
+	uint32_t flags;     /* enum catalog_disk_flags */
+	uint64_t version;
+	uint8_t digest[32];
+	char policy[64];
 };
-void cover_done(struct cover *c);
 
 int assignments_new(struct fs *fs, struct assignments **ret); /* reads the catalog's copies */
 void assignments_free(struct assignments *a);
 
-int assign_cover(struct fs *fs, struct node *node, struct cover *ret);
+/* Where policies are looked for, ended by NULL. */
+const char *const *assign_directories(struct fs *fs);
+struct applied_set *assign_applied(struct fs *fs);
 
-/* True when an open must not pass through: stages, or passthrough: never, or a new file beside a
- * disk with a policy. */
-bool assign_needs_daemon(struct fs *fs, struct node *node);
-bool assign_has_stages(struct fs *fs, struct node *node);
+/* The object's own assignment.  False: it has none. */
+bool assign_find(struct fs *fs, const struct handle *h, struct assigned *ret);
 
-/* -EXDEV when the new name would be covered by another policy than the file is. */
-int assign_may_link(struct fs *fs, struct node *node, struct node *dir, const char *name);
+struct assign_counts {
+	size_t directories, vms, files;
+};
+struct assign_counts assign_count(struct fs *fs);
+
+/* The assignments of .vmx files in directory @dir: a copy (malloc'ed); how many. */
+size_t assign_vms_in(struct fs *fs, uint64_t dir, struct assigned **ret);
+
+/* What recognition saw: the descriptor that has @part as an extent, the VM that names it.
+ * -ENOENT: none with an assignment is known. */
+int assign_owner(struct fs *fs, const struct handle *part, struct handle *ret);
+
+/* A copy of all of them (malloc'ed); how many. */
+size_t assign_all(struct fs *fs, struct assigned **ret);
+
+/* Attach the policy @name, replacing what is attached; NULL: clear.
+ *
+ * -ENOENT, -EINVAL  no such policy, or a wrong one: *ret_why says it
+ * -ENOTSUP          the backing filesystem has no trusted xattrs
+ * or what the backing filesystem said */
+int assign_set(struct fs *fs, struct node *node, const char *name, uid_t uid, char **ret_why);
+
+/* Bring the assignment of @node up to its policy file; for a directory, those below as well. */
+int assign_apply(struct fs *fs, struct node *node, char **ret_why);
+void assign_apply_all(struct fs *fs); /* SIGHUP */
+
+/* The last sentence about a refused change to this object; NULL: none.  malloc'ed. */
+char *assign_refusal(struct fs *fs, uint64_t node);
+void assign_note_refusal(struct fs *fs, uint64_t node, const char *why);
+
+/* Rebuild the stacks of all open files that something changed for. */
+void assign_refresh_open(struct fs *fs);
 
 /* What happened to files: assignments follow. */
 void assign_file_unlinked(struct fs *fs, const struct handle *h, bool last_name);
 void assign_file_replaced(struct fs *fs, const struct handle *old, const struct handle *by,
 			  bool last_name);
-void assign_file_closed(struct fs *fs, struct node *node);
-
-
-/* Bring every disk up to its policy file's current version (SIGHUP). */
-void assign_apply_all(struct fs *fs);
+/* The last close; @passed: of a file that was open in passthrough. */
+void assign_file_closed(struct fs *fs, struct node *node, bool passed);
+void assign_file_moved(struct fs *fs, struct node *node);
 
 #endif

@@ -17,7 +17,7 @@ static int find_dots(struct fs *fs, struct node *dir, const char *name, struct n
 	int r;
 
 	if (!name[1] || dir->id == NODE_ROOT) {
-		r = node_attributes(fs, dir, ret_st);
+		r = dir->flags & NODE_GONE ? -ESTALE : node_attributes(fs, dir, ret_st);
 		if (r == 0)
 			*ret = node_ref(fs->nodes, dir);
 		return r;
@@ -157,7 +157,8 @@ static int set_attributes(struct fs *fs, struct node *node, const struct stat *a
 		r = disk_resize(fs, node, (uint64_t)attr->st_size);
 	if (r == 0 && (to_set & FUSE_SET_ATTR_KILL_SUID))
 		r = drop_set_id(fd);
-	if (r == 0 && (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)))
+	/* Nothing to set: chown(-1, -1), which moves the ctime. */
+	if (r == 0 && (!to_set || (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))))
 		r = set_owner(fd, attr, to_set);
 	if (r == 0 && (to_set & FUSE_SET_ATTR_MODE))
 		r = chmod(fd_path(fd).text, attr->st_mode & 07777) < 0 ? -errno : 0;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/disk.c - see fs/disk.h. */
+#include <assert.h>
 #include <string.h>
 
 #include "base/leaf.h"
 #include "base/log.h"
 #include "base/split.h"
-#include "fs/assign.h"
+#include "fs/cover.h"
 #include "fs/disk.h"
 #include "fs/open.h"
 
@@ -14,22 +15,28 @@ static void disk_free(struct disk *d)
 	if (!d)
 		return;
 	stack_free(d->stack);
-	policy_unref(d->policy);
+	applied_unref(d->applied);
 	queue_done(&d->queue);
 	free(d);
 }
 
-static int build_stack(struct fs *fs, struct node *node, struct stage *leaf, struct stack **ret,
-		       struct policy **ret_policy)
+static void note_stack(struct disk *d)
+{
+	d->block = stack_top(d->stack)->block;
+	d->depth = (uint32_t)stack_depth(d->stack);
+}
+
+static int build_stack(struct fs *fs, struct node *node, struct stage *leaf, struct disk *d)
 {
 	_cleanup_(cover_done) struct cover cover = {0};
 	int r;
 
-	r = assign_cover(fs, node, &cover);
+	r = cover_claim(fs, node, &cover);
 	if (r == 0)
-		r = stack_new(leaf, cover.parts, cover.n_parts, ret);
-	if (r == 0)
-		*ret_policy = TAKE_PTR(cover.policy);
+		r = stack_new(leaf, cover_parts(&cover), cover_depth(&cover), &d->stack);
+	d->waits = cover.waits;
+	if (r == 0 && cover_depth(&cover))
+		d->applied = TAKE_PTR(cover.applied);
 	return r;
 }
 
@@ -47,7 +54,7 @@ int disk_get(struct fs *fs, struct node *node)
 	if (r < 0)
 		return r;
 	d = calloc(1, sizeof *d);
-	r = d ? build_stack(fs, node, leaf, &d->stack, &d->policy) : -ENOMEM;
+	r = d ? build_stack(fs, node, leaf, d) : -ENOMEM;
 	if (r < 0) {
 		leaf_free(leaf);
 		free(d);
@@ -55,6 +62,8 @@ int disk_get(struct fs *fs, struct node *node)
 	}
 	queue_init(&d->queue, fs->options.disk_threads);
 	d->references = 1;
+	d->leaf = leaf;
+	note_stack(d);
 	node->disk = d;
 	return 0;
 }
@@ -86,49 +95,87 @@ void disk_let_go(struct fs *fs, struct disk *d, struct io *io)
 
 /* ---- another stack ----------------------------------------------------------------------- */
 
-static int swap_stack(struct fs *fs, struct node *node, struct disk *d)
+/* Alone in the queue. */
+static int swap_stack(struct disk *d, struct cover *cover)
 {
-	_cleanup_(cover_done) struct cover cover = {0};
-	const struct stack_part *old_parts = NULL;
 	struct stage *leaf;
-	size_t n_old = 0;
 	int r, back;
 
-	r = assign_cover(fs, node, &cover);
-	if (r == 0)
-		r = stack_drain(d->stack);
+	r = stack_drain(d->stack);
 	if (r < 0)
 		return r;
 	leaf = stack_take_leaf(d->stack);
-	d->stack = NULL;
-	r = stack_new(leaf, cover.parts, cover.n_parts, &d->stack);
-	if (r == 0) {
-		policy_unref(d->policy);
-		d->policy = TAKE_PTR(cover.policy);
+	r = stack_new(leaf, cover_parts(cover), cover_depth(cover), &d->stack);
+	if (r == 0)
 		return 0;
-	}
-	if (d->policy)
-		n_old = policy_parts(d->policy, &old_parts);
-	back = stack_new(leaf, old_parts, n_old, &d->stack);
+	back = stack_new(leaf, d->applied ? d->applied->parts : NULL,
+			 d->applied ? d->applied->n_parts : 0, &d->stack);
 	if (back < 0) { /* no memory even for what was there: the leaf alone always works */
 		log_error("cannot go back to the old stack: %s", strerror(-back));
-		policy_unref(d->policy);
-		d->policy = NULL;
+		applied_unref(d->applied);
+		d->applied = NULL;
 		back = stack_new(leaf, NULL, 0, &d->stack);
+		assert(back == 0);
+	}
+	return r;
+}
+
+static bool same_classes(const struct disk *d, const struct cover *cover)
+{
+	if (!d->applied || d->applied->n_parts != cover_depth(cover))
+		return false;
+	for (size_t i = 0; i < cover_depth(cover); i++)
+		if (d->applied->parts[i].class != cover_parts(cover)[i].class)
+			return false;
+	return true;
+}
+
+/* New settings for the same stages, while requests run: counters stay, and who sleeps at a limit
+ * wakes up at the new one.  -ENOTSUP: a stage has to be built anew. */
+static int update_stack(struct disk *d, const struct cover *cover)
+{
+	int r = 0;
+
+	if (!same_classes(d, cover) || d->applied->pools != cover->applied->pools)
+		return -ENOTSUP;
+	for (size_t i = 0; r == 0 && i < cover_depth(cover); i++)
+		r = stack_update(d->stack, &cover_parts(cover)[i]);
+	return r;
+}
+
+static int restack(struct fs *fs, struct disk *d, struct cover *cover)
+{
+	struct applied *wanted = cover_depth(cover) ? cover->applied : NULL;
+	struct io io = {0};
+	int r;
+
+	d->waits = cover->waits;
+	if (d->applied == wanted)
+		return 0;
+	r = update_stack(d, cover);
+	if (r == -ENOTSUP) {
+		queue_wait_alone(&d->queue, &io);
+		r = swap_stack(d, cover);
+		note_stack(d);
+		disk_let_go(fs, d, &io);
+	}
+	if (r == 0) {
+		applied_unref(d->applied);
+		d->applied = wanted ? applied_ref(wanted) : NULL;
 	}
 	return r;
 }
 
 int disk_restack(struct fs *fs, struct node *node)
 {
-	struct io io = {0};
+	_cleanup_(cover_done) struct cover cover = {0};
 	int r = 0;
 
 	open_begin(fs, node);
 	if (node->disk) {
-		queue_wait_alone(&node->disk->queue, &io);
-		r = swap_stack(fs, node, node->disk);
-		disk_let_go(fs, node->disk, &io);
+		r = cover_claim(fs, node, &cover);
+		if (r == 0)
+			r = restack(fs, node->disk, &cover);
 	}
 	open_end(fs, node);
 	return r;
@@ -163,7 +210,7 @@ int disk_resize(struct fs *fs, struct node *node, uint64_t size)
 	int r = 0;
 
 	open_begin(fs, node);
-	through_stack = node->disk || (!node->open && assign_has_stages(fs, node));
+	through_stack = node->disk || (!node->open && cover_has_stages(fs, node));
 	if (!through_stack) {
 		r = resize_backing(fs, node, size);
 	} else {

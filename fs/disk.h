@@ -17,12 +17,16 @@
 #include "base/stack.h"
 #include "fs/fs.h"
 
-struct policy;
+struct applied;
 
 struct disk {
 	struct queue queue;
-	struct stack *stack;
-	struct policy *policy; /* whose stages the stack has; NULL: the leaf alone */
+	struct stack *stack; /* looked at only inside the queue */
+	struct stage *leaf;  /* at its bottom; the same one through all changes of the stack */
+	_Atomic uint32_t block; /* what the stack asks for, for those who enter the queue */
+	_Atomic uint32_t depth; /* stages above the leaf, likewise */
+	struct applied *applied; /* whose stages the stack has; NULL: the leaf alone */
+	bool waits;	       /* its policy has stages, but there was no lease */
 	unsigned references;
 	_Atomic bool noticing; /* a job looks at the size */
 };

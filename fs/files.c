@@ -2,9 +2,9 @@
 /* fs/files.c - what the operations share: descriptors of nodes, children by name, attributes.
  *
  * A child is found by name and identified by handle; both answers must be about the same inode
- * although the directory may change between the two calls.  So a file that is known already is
- * taken only when its inode number agrees, and a new one is held by an O_PATH descriptor while
- * its handle is read.
+ * although the directory may change between the two calls.  So the inode number inside the handle
+ * must be the one of the attributes; where a handle does not show it, the file is held by an
+ * O_PATH descriptor meanwhile.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -68,11 +68,16 @@ int node_attributes(struct fs *fs, struct node *node, struct stat *ret)
 	int r = node_fd(fs, node, FD_PATH, &ref);
 
 	if (r == -ENOENT || r == -ESTALE)
-		return node_epitaph(fs->nodes, node, ret) == 0 ? 0 : r;
+		return node_epitaph(fs->nodes, node, ret) == 0 ? 0 : -ESTALE;
 	if (r < 0)
 		return r;
 	if (fstatat(fdref_fd(ref), "", ret, AT_EMPTY_PATH) < 0)
 		return -errno;
+	if (ret->st_nlink == 0 && !node->open) {
+		/* Removed behind us; only our cached descriptor kept it. */
+		fdcache_forget(fs->fds, &node->handle);
+		return node_epitaph(fs->nodes, node, ret) == 0 ? 0 : -ESTALE;
+	}
 	show_attributes(fs, node, ret);
 	return 0;
 }
@@ -97,12 +102,13 @@ int find_opened(struct fs *fs, struct node *dir, const char *name, int fd, struc
 	return 0;
 }
 
-/* Two calls instead of four for a file that is known.  -EAGAIN: ask the slow way. */
-static int find_known(struct fs *fs, struct node *dir, int dirfd, const char *name,
-		      struct node **ret, struct stat *ret_st)
+/* By two calls instead of five where the handle itself says the inode number, so that both answers
+ * are known to be about one inode.  -EAGAIN: ask the slow way. */
+static int find_quickly(struct fs *fs, struct node *dir, int dirfd, const char *name,
+			struct node **ret, struct stat *ret_st)
 {
 	struct handle h;
-	struct node *node;
+	uint64_t ino;
 	int r, mount_id;
 
 	r = handle_get(dirfd, name, &h, &mount_id);
@@ -110,21 +116,16 @@ static int find_known(struct fs *fs, struct node *dir, int dirfd, const char *na
 		return r;
 	if (mount_id != fs->store->mount_id)
 		return -EXDEV;
-	node = nodes_known(fs->nodes, &h);
-	if (!node)
+	if (!handle_inode(&h, &ino))
 		return -EAGAIN;
 	if (fstatat(dirfd, name, ret_st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
-		r = -errno;
-	else if (node->ino != ret_st->st_ino)
-		r = -EAGAIN;
-	if (r < 0) {
-		node_unref(fs->nodes, node);
-		return r;
-	}
-	node_seen(fs->nodes, node, dir->id, name);
-	show_attributes(fs, node, ret_st);
-	*ret = node;
-	return 0;
+		return -errno;
+	if (ret_st->st_ino != ino)
+		return -EAGAIN; /* it was replaced in between */
+	r = nodes_find(fs->nodes, &h, ino, S_ISDIR(ret_st->st_mode), dir->id, name, ret);
+	if (r == 0)
+		show_attributes(fs, *ret, ret_st);
+	return r;
 }
 
 int find_child(struct fs *fs, struct node *dir, const char *name, struct node **ret,
@@ -138,7 +139,7 @@ int find_child(struct fs *fs, struct node *dir, const char *name, struct node **
 	if (r == 0)
 		r = node_fd(fs, dir, FD_PATH, &ref);
 	if (r == 0)
-		r = find_known(fs, dir, fdref_fd(ref), name, ret, ret_st);
+		r = find_quickly(fs, dir, fdref_fd(ref), name, ret, ret_st);
 	if (r != -EAGAIN)
 		return r;
 	fd = openat(fdref_fd(ref), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);

@@ -32,6 +32,8 @@ struct fs {
 	struct assignments *assignments; /* fs/assign.h */
 	struct events *events;   /* fs/events.h */
 	dev_t device;            /* of the datastore directory */
+	bool no_selinux;	 /* this host has none */
+	dev_t mount_device;      /* of the mount */
 };
 
 /* libfuse's table of our callbacks (fs/operations.c). */

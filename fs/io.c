@@ -34,6 +34,10 @@ struct request {
 	uint64_t result;
 };
 
+/* What run returns when a write that was inside the file at its entry grows it by now: it must
+ * enter once more, to be alone. */
+#define ENTER_ALONE 1
+
 static void request_free(struct request *rq)
 {
 	node_unref(rq->fs->nodes, rq->node);
@@ -65,7 +69,7 @@ static int request_new(fuse_req_t req, fuse_ino_t id, struct request **ret)
 static void set_range(struct request *rq, enum io_kind kind, uint64_t off, uint64_t len)
 {
 	rq->io.kind = kind;
-	split_range(stack_top(rq->disk->stack)->block, off, len, &rq->io.off, &rq->io.end);
+	split_range(rq->disk->block, off, len, &rq->io.off, &rq->io.end);
 }
 
 static void reply_plain(struct request *rq, int r)
@@ -87,8 +91,15 @@ void fs_run_io(struct fs *fs, struct io *io)
 		next = queue_leave(&rq->disk->queue, io);
 		if (next && next->next)
 			session_ready(fs->session, TAKE_PTR(next->next));
-		rq->reply(rq, r);
-		request_free(rq);
+		if (r == ENTER_ALONE) {
+			io->kind = IO_ALONE;
+			io->next = NULL;
+			if (queue_enter(&rq->disk->queue, io))
+				session_ready(fs->session, io);
+		} else {
+			rq->reply(rq, r);
+			request_free(rq);
+		}
 		io = next;
 	}
 }
@@ -168,12 +179,27 @@ static int drop_set_id_of(struct fs *fs, struct node *node)
 	return r < 0 ? r : drop_set_id(fdref_fd(ref));
 }
 
+/* The message buffer is this thread's: who waits again needs a copy. */
+static int take_bytes_along(struct request *rq)
+{
+	if (!rq->copy) {
+		rq->copy = malloc(rq->len);
+		if (!rq->copy)
+			return -ENOMEM;
+		memcpy(rq->copy, rq->data, rq->len);
+		rq->data = rq->copy;
+	}
+	return ENTER_ALONE;
+}
+
 static int run_write(struct request *rq)
 {
 	int r = 0;
 
 	if (!rq->data)
 		return -ENOMEM; /* there was no memory to wait with the bytes */
+	if (rq->io.kind == IO_WRITE && split_grows(stack_top(rq->disk->stack), rq->off, rq->len))
+		return take_bytes_along(rq);
 	if (rq->drop_set_id)
 		r = drop_set_id_of(rq->fs, rq->node);
 	if (r == 0)
@@ -189,13 +215,12 @@ static void reply_write(struct request *rq, int r)
 		fuse_reply_write(rq->req, rq->len);
 }
 
-/* Extending a file of blocks touches its last block and all behind it. */
+/* A write that grows the file may touch its last block and the gap behind it: it is alone. */
 static void set_write_range(struct request *rq)
 {
-	struct stage *top = stack_top(rq->disk->stack);
-	bool extends = rq->off + rq->len > stage_size(top);
+	bool grows = split_grows(rq->disk->leaf, rq->off, rq->len);
 
-	set_range(rq, extends && top->block > 1 ? IO_ALONE : IO_WRITE, rq->off, rq->len);
+	set_range(rq, grows ? IO_ALONE : IO_WRITE, rq->off, rq->len);
 }
 
 static void submit_write(struct request *rq)
@@ -335,8 +360,12 @@ static int run_allocate(struct request *rq)
 {
 	struct stage *top = stack_top(rq->disk->stack);
 	bool grow = !(rq->mode & FALLOC_FL_KEEP_SIZE) && rq->off + rq->len > stage_size(top);
-	int r;
+	int r = 0;
 
+	if (rq->drop_set_id)
+		r = drop_set_id_of(rq->fs, rq->node);
+	if (r < 0)
+		return r;
 	if (stack_depth(rq->disk->stack) == 0)
 		return allocate_bare(rq);
 	if (rq->mode & FALLOC_FL_PUNCH_HOLE)
@@ -359,9 +388,13 @@ void fs_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t off, off_t len,
 		reply_result(req, r);
 		return;
 	}
+	rq->drop_set_id = fuse_req_ctx(req)->uid != 0; /* the kernel leaves it to us */
 	if (!rq->disk) {
-		reply_result(req, allocate_backing(rq->fs, rq->node, mode, (uint64_t)off,
-						   (uint64_t)len));
+		if (rq->drop_set_id)
+			r = drop_set_id_of(rq->fs, rq->node);
+		if (r == 0)
+			r = allocate_backing(rq->fs, rq->node, mode, (uint64_t)off, (uint64_t)len);
+		reply_result(req, r);
 		request_free(rq);
 		return;
 	}
@@ -434,7 +467,7 @@ void fs_lseek(fuse_req_t req, fuse_ino_t id, off_t off, int whence, struct fuse_
 
 static bool is_bare(const struct node *node)
 {
-	return !node->disk || stack_depth(node->disk->stack) == 0;
+	return !node->disk || node->disk->depth == 0;
 }
 
 static ssize_t copy_backing(struct fs *fs, struct node *in, off_t in_off, struct node *out,
@@ -483,6 +516,8 @@ void fs_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_off, struct fuse
 	n = nodes_get(from.fs->nodes, in, &from.node);
 	if (n == 0)
 		n = nodes_get(to.fs->nodes, out, &to.node);
+	if (n == 0 && fuse_req_ctx(req)->uid != 0)
+		n = drop_set_id_of(to.fs, to.node);
 	if (n == 0)
 		n = copy_range(from.fs, from.node, in_off, to.node, out_off, len);
 	if (n < 0)

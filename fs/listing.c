@@ -263,6 +263,9 @@ void fs_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 void fs_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	fi->fh = 0;
+	/* The kernel keeps the entries while the directory's mtime, asked again after FS_TIMEOUT,
+	 * stays the same. */
+	fi->cache_readdir = fi->keep_cache = 1;
 	fuse_reply_open(req, fi);
 }
 

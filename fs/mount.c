@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
@@ -56,6 +57,21 @@ static int occupy_below(dev_t wanted, int *fds)
 	return n;
 }
 
+/* What the backing mount forbids, this one does: nobody gains set-id files or devices by it. */
+static unsigned long inherited_flags(const char *datastore)
+{
+	struct statvfs st;
+	unsigned long flags = 0;
+
+	if (statvfs(datastore, &st) < 0)
+		return 0;
+	flags |= st.f_flag & ST_RDONLY ? MS_RDONLY : 0;
+	flags |= st.f_flag & ST_NODEV ? MS_NODEV : 0;
+	flags |= st.f_flag & ST_NOSUID ? MS_NOSUID : 0;
+	flags |= st.f_flag & ST_NOEXEC ? MS_NOEXEC : 0;
+	return flags;
+}
+
 static int mount_fuse(const struct options *o, const char *datastore, int device)
 {
 	char data[128];
@@ -66,7 +82,8 @@ static int mount_fuse(const struct options *o, const char *datastore, int device
 	snprintf(data, sizeof data,
 		 "fd=%d,rootmode=%o,user_id=0,group_id=0,default_permissions,allow_other", device,
 		 (unsigned)(st.st_mode & S_IFMT));
-	if (mount(datastore, o->mountpoint, "fuse.weir", o->mount_flags, data) < 0)
+	if (mount(datastore, o->mountpoint, "fuse.weir",
+		  o->mount_flags | inherited_flags(datastore), data) < 0)
 		return -errno;
 	return 0;
 }

@@ -7,7 +7,7 @@
  */
 #include <fcntl.h>
 
-#include "fs/assign.h"
+#include "fs/cover.h"
 #include "fs/callbacks.h"
 #include "fs/caller.h"
 #include "fs/open.h"
@@ -93,7 +93,7 @@ static int link_node_to(fuse_req_t req, struct node *node, struct node *dir, con
 		return -ENOENT; /* its last name is gone */
 	r = name_allowed(dir, name);
 	if (r == 0)
-		r = assign_may_link(fs, node, dir, name);
+		r = cover_may_link(fs, node, dir, name);
 	if (r == 0)
 		r = node_fd(fs, node, FD_PATH, &file);
 	if (r == 0)

@@ -410,7 +410,7 @@ int nodes_find(struct nodes *n, const struct handle *h, uint64_t ino, bool direc
 
 	found = known(n, h, hash);
 	if (found) {
-		set_hint(n, found, parent, name);
+		node_seen(n, found, parent, name);
 		*ret = found;
 		return 0;
 	}

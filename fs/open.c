@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "fs/assign.h"
+#include "fs/cover.h"
 #include "fs/callbacks.h"
 #include "fs/disk.h"
 #include "fs/open.h"
@@ -110,24 +111,27 @@ static void backing_close(struct fs *fs, int32_t id)
 
 /* A set-id file goes through us: the kernel leaves it to the daemon to clear the bits when
  * somebody writes, and in passthrough we would not see the write. */
-static bool has_set_id(struct fs *fs, struct node *node)
+static bool has_set_id(const struct stat *st)
 {
-	struct stat st;
-
-	return node_attributes(fs, node, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID));
+	return st->st_mode & (S_ISUID | S_ISGID);
 }
 
-static bool may_pass_through(struct fs *fs, struct node *node)
+static bool may_pass_through(struct fs *fs, struct node *node, const struct stat *st)
 {
-	return session_abilities(fs->session)->passthrough && !node->disk &&
-	       !assign_needs_daemon(fs, node) && !has_set_id(fs, node);
+	return session_abilities(fs->session)->passthrough && !node->disk && !has_set_id(st) &&
+	       !cover_needs_daemon(fs, node);
 }
 
 static int first_open(struct fs *fs, struct node *node, struct slate_open *state)
 {
-	int r = -EOPNOTSUPP;
+	struct stat st;
+	int r;
 
-	if (may_pass_through(fs, node)) {
+	r = node_attributes(fs, node, &st); /* also: it was not removed behind us */
+	if (r < 0)
+		return r;
+	r = -EOPNOTSUPP;
+	if (may_pass_through(fs, node, &st)) {
 		r = backing_open(fs, node, &state->backing_id);
 		if (r == 0)
 			state->way = WAY_PASSTHROUGH;
@@ -248,7 +252,7 @@ int open_acquire(struct fs *fs, struct node *node, int flags, struct weir_open_o
 void open_release(struct fs *fs, struct node *node, uint64_t fh)
 {
 	struct slate_open *slot;
-	bool closed = false;
+	bool closed = false, passed = false;
 
 	open_begin(fs, node);
 	slot = slot_of(fs, node);
@@ -257,13 +261,14 @@ void open_release(struct fs *fs, struct node *node, uint64_t fh)
 		slot->opens--;
 		slot->writers -= (fh & FH_WRITER) && slot->writers;
 		closed = slot->opens == 0;
+		passed = slot->way == WAY_PASSTHROUGH;
 		pthread_mutex_unlock(&fs->opens->lock);
 	}
 	if (closed)
 		close_slot(fs, node);
 	open_end(fs, node);
 	if (closed)
-		assign_file_closed(fs, node);
+		assign_file_closed(fs, node, passed);
 }
 
 /* ---- callbacks --------------------------------------------------------------------------- */

@@ -97,6 +97,8 @@ static int one_option(struct options *o, char *option)
 		return choice(option, value, "on", "off", &o->no_passthrough);
 	if (!strcmp(option, "cache"))
 		return choice(option, value, "auto", "none", &o->no_cache);
+	if (!strcmp(option, "acl"))
+		return choice(option, value, "on", "off", &o->no_acl);
 	if (!strcmp(option, "policy-xattr"))
 		return choice(option, value, "user", "trusted", &o->trusted_xattr);
 	if (!strcmp(option, "state"))
@@ -126,6 +128,17 @@ static int option_list(struct options *o, char *list)
 	return 0;
 }
 
+/* The worker leaves its directory, so both names must be absolute. */
+static int absolute(const char *what, const char *given, char **ret)
+{
+	*ret = realpath(given, NULL);
+	if (*ret)
+		return 0;
+	fprintf(stderr, "weir: %s %s: %s%s\n", what, given, strerror(errno),
+		errno == ENOTCONN ? "; an old mount is dead there: umount it first" : "");
+	return -errno;
+}
+
 int options_parse(int argc, char **argv, struct options *ret)
 {
 	int c;
@@ -143,8 +156,8 @@ int options_parse(int argc, char **argv, struct options *ret)
 		fprintf(stderr, "usage: weir-worker [-f] [-d] [-o OPTIONS] DATASTORE MOUNTPOINT\n");
 		return -EINVAL;
 	}
-	if (path("DATASTORE", argv[optind], &ret->datastore) < 0 ||
-	    path("MOUNTPOINT", argv[optind + 1], &ret->mountpoint) < 0)
+	if (absolute("datastore", argv[optind], &ret->datastore) < 0 ||
+	    absolute("mountpoint", argv[optind + 1], &ret->mountpoint) < 0)
 		return -EINVAL;
 	if (ret->disk_threads >= ret->threads)
 		return complain("disk-threads", "must be smaller than threads, or one disk could "

@@ -11,6 +11,7 @@ struct options { /* strings are malloc'ed */
 	bool debug;
 	bool no_passthrough; /* passthrough=off */
 	bool no_cache;	     /* cache=none: the daemon's way without the page cache */
+	bool no_acl;	     /* acl=off: ACLs are neither shown nor obeyed */
 	bool trusted_xattr;  /* policy-xattr=trusted */
 	bool have_group;
 	gid_t policy_group;

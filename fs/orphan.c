@@ -49,6 +49,10 @@ void orphan_undo(struct fs *fs, struct node *node)
 
 void orphan_remove(struct fs *fs, struct node *node)
 {
+	struct stat st;
+
+	if (node_attributes(fs, node, &st) == 0) /* for those who hold it by path only */
+		node_bury(fs->nodes, node, &st);
 	orphan_undo(fs, node);
 	node_gone(fs->nodes, node);
 	fdcache_forget(fs->fds, &node->handle);

@@ -62,7 +62,14 @@ static void victim_is_gone(struct victim *v)
 	}
 }
 
-static int remove_name(struct fs *fs, struct node *dir, const char *name, int flags)
+/* What became of the file that lay there; told to assignments when nothing is owned any more. */
+struct gone {
+	struct handle handle;
+	bool last_name;
+};
+
+static int remove_name(struct fs *fs, struct node *dir, const char *name, int flags,
+		       struct gone *ret)
 {
 	_cleanup_(victim_end) struct victim v = {.fs = fs};
 	_cleanup_(fdref_putp) struct fdref *ref = NULL;
@@ -84,10 +91,9 @@ static int remove_name(struct fs *fs, struct node *dir, const char *name, int fl
 		r = unlinkat(fdref_fd(ref), name, flags) < 0 ? -errno : 0;
 	}
 	slate_outcome(session_slot(), r);
-	if (r == 0) {
+	*ret = (struct gone){v.handle, v.st.st_nlink <= 1};
+	if (r == 0)
 		victim_is_gone(&v);
-		assign_file_unlinked(fs, &v.handle, v.st.st_nlink <= 1);
-	}
 	return r;
 }
 
@@ -95,11 +101,14 @@ static void remove_and_reply(fuse_req_t req, fuse_ino_t parent, const char *name
 {
 	struct fs *fs = request_fs(req);
 	_node_ dir = {.fs = fs};
+	struct gone gone;
 	int r;
 
 	r = nodes_get(fs->nodes, parent, &dir.node);
 	if (r == 0)
-		r = remove_name(fs, dir.node, name, flags);
+		r = remove_name(fs, dir.node, name, flags, &gone);
+	if (r == 0)
+		assign_file_unlinked(fs, &gone.handle, gone.last_name);
 	reply_result(req, r);
 }
 
@@ -123,6 +132,7 @@ struct move {
 	unsigned flags;
 	struct node *moved, *exchanged; /* those the kernel knows */
 	struct handle from_handle, to_handle;
+	struct gone gone; /* handle.len 0: nothing was replaced */
 };
 
 static void move_done(struct move *m)
@@ -188,8 +198,8 @@ static int rename_over(struct move *m)
 	if (r < 0 && v.orphaned)
 		orphan_undo(m->fs, v.node);
 	if (r == 0) {
+		m->gone = (struct gone){v.handle, v.st.st_nlink <= 1};
 		victim_is_gone(&v);
-		assign_file_replaced(m->fs, &v.handle, &m->from_handle, v.st.st_nlink <= 1);
 	}
 	return r;
 }
@@ -224,8 +234,12 @@ static int move(struct move *m)
 	else
 		r = rename_over(m);
 	slate_outcome(session_slot(), r);
-	if (r == 0 && m->moved && !handle_equal(&m->from_handle, &m->to_handle))
+	if (r == 0 && m->moved && !handle_equal(&m->from_handle, &m->to_handle)) {
 		node_moved(m->fs->nodes, m->moved, m->to_dir->id, m->to);
+		assign_file_moved(m->fs, m->moved);
+	}
+	if (r == 0 && m->gone.handle.len)
+		assign_file_replaced(m->fs, &m->gone.handle, &m->from_handle, m->gone.last_name);
 	return r;
 }
 

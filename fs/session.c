@@ -105,7 +105,7 @@ static void patch_init(struct session *s, struct weir_init_out *out)
 		want |= FUSE_HANDLE_KILLPRIV_V2;
 		s->abilities.killpriv_v2 = true;
 	}
-	/* libfuse 3.14 expects the long form of SETXATTR, but does not ask for it. */
+	/* The long form of SETXATTR says when an ACL takes the set-gid bit away (fs/xattr.c). */
 	if (offered & FUSE_SETXATTR_EXT) {
 		want |= FUSE_SETXATTR_EXT;
 		s->abilities.setxattr_ext = true;
@@ -139,6 +139,8 @@ static void init_wants(void *data, struct fuse_conn_info *conn)
 				FUSE_CAP_ASYNC_DIO | FUSE_CAP_AUTO_INVAL_DATA;
 
 	conn->want = conn->capable & wanted;
+	if (((struct fs *)data)->options.no_acl)
+		conn->want &= ~(unsigned)FUSE_CAP_POSIX_ACL;
 	conn->max_background = MAX_BACKGROUND;
 	conn->max_write = SESSION_BUFFER;
 	conn->time_gran = 1;

@@ -125,6 +125,7 @@ static int build(struct fs *fs)
 	if (fstat(fs->store->root_fd, &st) < 0)
 		return -errno;
 	fs->device = st.st_dev;
+	fs->no_selinux = access("/sys/fs/selinux/enforce", F_OK) < 0;
 	r = fdcache_new(fs->store->mount_fd, raise_descriptors(), &fs->fds);
 	if (r == 0)
 		r = slate_new(&fs->slate);
@@ -153,6 +154,7 @@ static int mount_it(struct fs *fs)
 	if (r < 0)
 		return say(fs->options.mountpoint, NULL, r);
 	remember_device(fs->store, device);
+	fs->mount_device = device;
 	r = session_new(fs, fd, fs->options.threads, &fs->session);
 	if (r < 0) {
 		fs->session = NULL;

@@ -47,6 +47,23 @@ static int set_backing(fuse_req_t req, struct node *node, const char *name, cons
 	return 0;
 }
 
+/* As a filesystem without them says it: `ls` then asks once and not for every file. */
+static bool unsupported(struct fs *fs, const char *name)
+{
+	return fs->options.no_acl && !strncmp(name, "system.posix_acl_", 17);
+}
+
+/* libfuse 3.14 knows only the short message: in the long one the name begins behind it. */
+static void find_value(fuse_req_t req, const char **name, const char **value)
+{
+	const struct fuse_setxattr_in *in = (const void *)(session_request() + 1);
+
+	if (!session_abilities(request_fs(req)->session)->setxattr_ext)
+		return;
+	*name = (const char *)(in + 1);
+	*value = *name + strlen(*name) + 1;
+}
+
 void fs_setxattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *value, size_t size,
 		 int flags)
 {
@@ -54,9 +71,12 @@ void fs_setxattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *va
 	_node_ at = {.fs = fs};
 	int r;
 
+	find_value(req, &name, &value);
 	r = nodes_get(fs->nodes, id, &at.node);
 	if (r == 0 && control_owns(name))
 		r = control_set(req, at.node, name, value, size);
+	else if (r == 0 && unsupported(fs, name))
+		r = -EOPNOTSUPP;
 	else if (r == 0)
 		r = set_backing(req, at.node, name, value, size, flags);
 	reply_result(req, r);
@@ -78,6 +98,15 @@ void fs_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)
 			r = -errno;
 	}
 	reply_result(req, r);
+}
+
+/* Where the host has no SELinux a missing label is "no labels here" and not "none on this file":
+ * `ls -l` asks for it with every file otherwise. */
+static int missing_value(struct fs *fs, const char *name, int error)
+{
+	if (error == ENODATA && fs->no_selinux && !strcmp(name, "security.selinux"))
+		return EOPNOTSUPP;
+	return error;
 }
 
 /* A value, or with size 0 how long it is. */
@@ -116,6 +145,8 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 		get_control(req, at.node, name, size);
 		return;
 	}
+	if (r == 0 && unsupported(fs, name))
+		r = -EOPNOTSUPP;
 	if (r == 0)
 		r = node_fd(fs, at.node, FD_PATH, &ref);
 	if (r < 0) {
@@ -125,22 +156,23 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 	n = getxattr(fd_path(fdref_fd(ref)).text, name, session_scratch(),
 		     size ? MIN(size, XATTR_SIZE) : 0);
 	if (n < 0)
-		fuse_reply_err(req, errno);
+		fuse_reply_err(req, missing_value(fs, name, errno));
 	else if (size == 0)
 		fuse_reply_xattr(req, (size_t)n);
 	else
 		fuse_reply_buf(req, session_scratch(), (size_t)n);
 }
 
-/* Take weir's own names (the mark of a disk) out of the list; returns what is left. */
-static size_t strip_own(char *list, size_t len)
+/* Take out of the list weir's own names (the mark of a disk), and what only root may see; returns
+ * what is left. */
+static size_t strip(char *list, size_t len, bool root)
 {
 	size_t out = 0;
 
 	for (size_t at = 0; at < len;) {
 		size_t n = strnlen(list + at, len - at) + 1;
 
-		if (!control_owns(list + at)) {
+		if (!control_owns(list + at) && (root || strncmp(list + at, "trusted.", 8))) {
 			memmove(list + out, list + at, n);
 			out += n;
 		}
@@ -169,5 +201,5 @@ void fs_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 		fuse_reply_err(req, errno);
 	else
 		reply_value(req, size, session_scratch(),
-			    strip_own(session_scratch(), (size_t)n));
+			    strip(session_scratch(), (size_t)n, fuse_req_ctx(req)->uid == 0));
 }

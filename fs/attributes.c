@@ -7,6 +7,7 @@
 #include "fs/callbacks.h"
 #include "fs/caller.h"
 #include "fs/disk.h"
+#include "fs/recognise.h"
 
 /* "." is how the kernel asks for an id that an NFS client still holds, ".." for its parent. */
 static int find_dots(struct fs *fs, struct node *dir, const char *name, struct node **ret,
@@ -155,6 +156,8 @@ static int set_attributes(struct fs *fs, struct node *node, const struct stat *a
 	fd = fdref_fd(ref);
 	if (to_set & FUSE_SET_ATTR_SIZE)
 		r = disk_resize(fs, node, (uint64_t)attr->st_size);
+	if (r == 0 && (to_set & FUSE_SET_ATTR_SIZE) && attr->st_size == 0)
+		recognise_emptied(fs, node);
 	if (r == 0 && (to_set & FUSE_SET_ATTR_KILL_SUID))
 		r = drop_set_id(fd);
 	/* Nothing to set: chown(-1, -1), which moves the ctime. */

@@ -31,6 +31,7 @@ struct fs {
 	struct listings *listings; /* fs/listing.h */
 	struct assignments *assignments; /* fs/assign.h */
 	struct events *events;   /* fs/events.h */
+	struct recogniser *recogniser; /* fs/recognise.h */
 	dev_t device;            /* of the datastore directory */
 	bool no_selinux;	 /* this host has none */
 	dev_t mount_device;      /* of the mount */

@@ -10,6 +10,7 @@
 #include "fs/disk.h"
 #include "fs/open.h"
 #include "fs/orphan.h"
+#include "fs/recognise.h"
 
 #define FH_WRITER 1u /* the open may write */
 
@@ -196,6 +197,8 @@ static int acquire(struct fs *fs, struct node *node, int flags, struct weir_open
 	struct slate_open *slot;
 	int r = 0;
 
+	if (writer)
+		recognise_before_write(fs, node);
 	if (!node->open)
 		r = new_slot(fs, node);
 	if (r < 0)
@@ -252,7 +255,7 @@ int open_acquire(struct fs *fs, struct node *node, int flags, struct weir_open_o
 void open_release(struct fs *fs, struct node *node, uint64_t fh)
 {
 	struct slate_open *slot;
-	bool closed = false, passed = false;
+	bool closed = false, passed = false, written = false;
 
 	open_begin(fs, node);
 	slot = slot_of(fs, node);
@@ -262,11 +265,16 @@ void open_release(struct fs *fs, struct node *node, uint64_t fh)
 		slot->writers -= (fh & FH_WRITER) && slot->writers;
 		closed = slot->opens == 0;
 		passed = slot->way == WAY_PASSTHROUGH;
+		written = (fh & FH_WRITER) && !slot->writers;
 		pthread_mutex_unlock(&fs->opens->lock);
 	}
 	if (closed)
 		close_slot(fs, node);
+	if (closed || written)
+		atomic_fetch_and(&node->flags, ~(uint32_t)NODE_CREATED);
 	open_end(fs, node);
+	if (written)
+		recognise_later(fs, node);
 	if (closed)
 		assign_file_closed(fs, node, passed);
 }

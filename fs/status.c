@@ -45,9 +45,64 @@ static struct running look(struct fs *fs, struct node *node)
 	return r;
 }
 
+/* Counters add up; latencies and shares do not, there the larger one is told. */
+static void add_stats(json_t *to, json_t *from)
+{
+	const char *key;
+	json_t *value, *mine;
+
+	json_object_foreach (from, key, value) {
+		mine = json_object_get(to, key);
+		if (!mine || json_is_null(mine))
+			json_object_set(to, key, value);
+		else if (json_is_object(mine) && json_is_object(value))
+			add_stats(mine, value);
+		else if (json_is_integer(mine) && json_is_integer(value))
+			json_integer_set(mine, json_integer_value(mine) + json_integer_value(value));
+		else if (json_is_real(mine) && json_number_value(value) > json_real_value(mine))
+			json_real_set(mine, json_number_value(value));
+	}
+}
+
+static void add_running(struct running *to, struct running *part)
+{
+	if (part->open.way > to->open.way)
+		to->open.way = part->open.way;
+	to->open.opens = MAX(to->open.opens, part->open.opens);
+	to->has_disk |= part->has_disk;
+	to->waits |= part->waits;
+	if (part->has_stages) {
+		to->has_stages = true;
+		memcpy(to->digest, part->digest, sizeof to->digest);
+	}
+	add_stats(to->stats, part->stats);
+	json_decref(part->stats);
+}
+
+/* A disk runs where its extents run: the descriptor itself is read once and closed. */
+static struct running look_at_disk(struct fs *fs, struct node *node)
+{
+	_cleanup_(freep) struct handle *extents = NULL;
+	struct running whole = look(fs, node);
+	size_t n = 0;
+
+	if ((node->flags & NODE_DIRECTORY) || chain_extent_handles(fs, node, &extents, &n) < 0)
+		return whole;
+	for (size_t i = 0; i < n; i++) {
+		_node_ at = {.fs = fs, .node = nodes_known(fs->nodes, &extents[i])};
+		struct running part;
+
+		if (!at.node || at.node == node)
+			continue;
+		part = look(fs, at.node);
+		add_running(&whole, &part);
+	}
+	return whole;
+}
+
 json_t *status_stats(struct fs *fs, struct node *node)
 {
-	return look(fs, node).stats;
+	return look_at_disk(fs, node).stats;
 }
 
 /* ---- compliance -------------------------------------------------------------------------- */
@@ -95,7 +150,7 @@ static void judge(struct fs *fs, struct node *node, const struct running *run, s
 
 enum compliance status_compliance(struct fs *fs, struct node *node)
 {
-	struct running run = look(fs, node);
+	struct running run = look_at_disk(fs, node);
 	_cleanup_(judged_done) struct judged j;
 
 	judge(fs, node, &run, &j);
@@ -212,7 +267,7 @@ static void put_contents(struct fs *fs, struct node *node, json_t *s, const char
 
 static json_t *describe(struct fs *fs, struct node *node, const struct stat *st, const char *kind)
 {
-	struct running run = look(fs, node);
+	struct running run = look_at_disk(fs, node);
 	_cleanup_(judged_done) struct judged j;
 	json_t *s = json_object();
 	char path[4096];

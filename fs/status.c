@@ -45,7 +45,18 @@ static struct running look(struct fs *fs, struct node *node)
 	return r;
 }
 
-/* Counters add up; latencies and shares do not, there the larger one is told. */
+static bool adds_up(const char *key)
+{
+	static const char *const counters[] = {"ops", "bytes", "errors", "waiting", "delayed",
+					       "delayed_us", "now"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
+		if (!strcmp(key, counters[i]))
+			return true;
+	return key[0] >= '0' && key[0] <= '9'; /* of a histogram of block sizes */
+}
+
+/* Counters add up; of latencies, shares and settings the larger one is told. */
 static void add_stats(json_t *to, json_t *from)
 {
 	const char *key;
@@ -58,7 +69,10 @@ static void add_stats(json_t *to, json_t *from)
 		else if (json_is_object(mine) && json_is_object(value))
 			add_stats(mine, value);
 		else if (json_is_integer(mine) && json_is_integer(value))
-			json_integer_set(mine, json_integer_value(mine) + json_integer_value(value));
+			json_integer_set(mine, adds_up(key) ? json_integer_value(mine) +
+								      json_integer_value(value)
+							    : MAX(json_integer_value(mine),
+								  json_integer_value(value)));
 		else if (json_is_real(mine) && json_number_value(value) > json_real_value(mine))
 			json_real_set(mine, json_number_value(value));
 	}

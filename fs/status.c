@@ -271,15 +271,18 @@ static const char *kind_name(const struct node *node, const struct stat *st, jso
 	return "disk";
 }
 
-static void put_contents(struct fs *fs, struct node *node, json_t *s, const char *kind)
+/* A file with a problem may be a disk that cannot be told. */
+static void put_contents(struct fs *fs, struct node *node, json_t *s, const char *kind,
+			 const json_t *facts)
 {
 	if (!strcmp(kind, "vm"))
 		json_object_set_new(s, "vm", vm_describe(fs, node));
-	else if (!strcmp(kind, "disk"))
+	else if (!strcmp(kind, "disk") || json_object_get(facts, "problem"))
 		json_object_set_new(s, "disk", chain_describe(fs, node));
 }
 
-static json_t *describe(struct fs *fs, struct node *node, const struct stat *st, const char *kind)
+static json_t *describe(struct fs *fs, struct node *node, const struct stat *st, const char *kind,
+			const json_t *facts)
 {
 	struct running run = look_at_disk(fs, node);
 	_cleanup_(judged_done) struct judged j;
@@ -291,7 +294,7 @@ static json_t *describe(struct fs *fs, struct node *node, const struct stat *st,
 	json_object_set_new(s, "weir", json_integer(1));
 	json_object_set_new(s, "path", status_text(path));
 	json_object_set_new(s, "kind", json_string(kind));
-	put_contents(fs, node, s, kind);
+	put_contents(fs, node, s, kind, facts);
 	json_object_set_new(s, "size", json_integer(st->st_size));
 	json_object_set_new(s, "allocated", json_integer((json_int_t)st->st_blocks * 512));
 	if (j.cover.found)
@@ -319,9 +322,9 @@ static void add_disk(struct fs *fs, json_t *list, struct node *node)
 static void add_by_handles(struct fs *fs, json_t *list, const struct handle *handles, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		_node_ at = {.fs = fs, .node = nodes_known(fs->nodes, &handles[i])};
+		_node_ at = {.fs = fs};
 
-		if (at.node)
+		if (chain_node(fs, &handles[i], &at.node) == 0)
 			add_disk(fs, list, at.node);
 	}
 }
@@ -363,7 +366,7 @@ json_t *status_of(struct fs *fs, struct node *node, bool members)
 	if (S_ISREG(st.st_mode) && recognise(fs, node, &facts) < 0)
 		facts = NULL;
 	kind = kind_name(node, &st, facts);
-	s = describe(fs, node, &st, kind);
+	s = describe(fs, node, &st, kind, facts);
 	if (members && strcmp(kind, "disk") && strcmp(kind, "file"))
 		json_object_set_new(s, "disks", members_of(fs, node, kind));
 	json_decref(facts);

@@ -7,6 +7,7 @@
 #include "fs/callbacks.h"
 #include "fs/caller.h"
 #include "fs/disk.h"
+#include "fs/listing.h"
 #include "fs/recognise.h"
 
 /* "." is how the kernel asks for an id that an NFS client still holds, ".." for its parent. */
@@ -71,6 +72,8 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		r = find_dots(dir.fs, dir.node, name, &child.node, &st);
 	else if (r == 0)
 		r = find_child(dir.fs, dir.node, name, &child.node, &st);
+	if (r == 0 && !S_ISDIR(st.st_mode))
+		listing_note_walker(dir.fs, fuse_req_ctx(req)->pid);
 	if (r < 0)
 		reply_result(req, r);
 	else
@@ -102,7 +105,7 @@ void fs_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	if (r < 0)
 		reply_result(req, r);
 	else
-		fuse_reply_attr(req, &st, FS_TIMEOUT);
+		fuse_reply_attr(req, &st, fs_timeout(at.fs));
 }
 
 /* ---- setattr ----------------------------------------------------------------------------- */
@@ -186,7 +189,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set,
 	if (r < 0)
 		reply_result(req, r);
 	else
-		fuse_reply_attr(req, &st, FS_TIMEOUT);
+		fuse_reply_attr(req, &st, fs_timeout(at.fs));
 }
 
 void fs_readlink(fuse_req_t req, fuse_ino_t id)

@@ -28,7 +28,7 @@
 #include "fs/recognise.h"
 
 #define BACKGROUND_THREADS 2
-#define IDLE_DESCRIPTORS   1024
+#define IDLE_DESCRIPTORS   512
 
 /* ---- the device number of the last mount -------------------------------------------------- */
 

@@ -28,7 +28,7 @@ ODD = [b"new\nline", b"\xff\xfe\x80", b"L" * 255, b"L" * 256, b"sp ace", b"-rf",
        "späte".encode(), b"\x01\x1b[31m", b"...", b"%s%n"]
 TAILS = [b"/", b"/.", b"/..", b"//"]
 MODES = [0o666, 0o644, 0o777, 0o777, 0o755, 0o666, 0o600, 0o700, 0o2755, 0o4755, 0o6755, 0o1777, 0o2775, 0o444,
-         0o000, 0o111, 0o2745]
+         0o000, 0o111]
 XATTRS = ["user.a", "user.b", "user.long" + "x" * 200, "trusted.t", "security.s",
           "security.capability", "user.", "nonsense", "system.nonsense",
           "user." + "y" * 251, "user.bin\udcff"]
@@ -306,7 +306,7 @@ class Generator:
         return "dup", self.slot(), self.any_slot()
 
     def make_setfl(self):
-        return "setfl", self.slot(), self.pick(0, os.O_APPEND)
+        return "setfl", self.slot(), os.O_APPEND    # taking it away: see DOCUMENTED
 
     def make_read(self):
         if self.chance(40):
@@ -327,7 +327,8 @@ class Generator:
     def make_seek(self):
         whence = self.pick(os.SEEK_SET, os.SEEK_CUR, os.SEEK_END, os.SEEK_DATA, os.SEEK_HOLE,
                            os.SEEK_DATA, os.SEEK_HOLE)
-        return "seek", self.slot(), self.pick(self.offset(), -self.length()), whence
+        backwards = -self.length() if whence < os.SEEK_DATA else self.offset()
+        return "seek", self.slot(), self.pick(self.offset(), backwards), whence
 
     def make_ftruncate(self):
         return "ftruncate", self.slot(), self.pick(self.offset(), self.length())

@@ -14,6 +14,7 @@ import time
 
 import snapshot
 from generator import USERS, Generator
+from model_worker import SLACK_NS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ANSWER_SECONDS = 30
@@ -77,10 +78,10 @@ class Model:
         self.failures = {}              # how often each operation worked, and did not
 
     def __enter__(self):
+        self.began = time.time_ns() - 10**9     # coarse clocks, and a slow start
         for path in self.roots[:2]:
             os.makedirs(path, exist_ok=True)
             os.chmod(path, 0o777)
-        self.began = None
         self.users = [User(row, os.fsdecode(self.roots[0]), os.fsdecode(self.roots[1]),
                            self.strict, self.times) for row in self.rows]
         return self
@@ -152,22 +153,15 @@ class Model:
     def compare(self):
         """Whole trees; raises Difference."""
         self.steps.append(None)
-        began, slack = self.window()
         trees = [snapshot.take(root) for root in self.roots]
         snapshot.loosen(trees)
-        text = snapshot.difference(trees[0], trees[1], began, slack, self.times)
+        text = snapshot.difference(trees[0], trees[1], self.began, SLACK_NS, self.times)
         if text:
             raise Difference("the trees differ: mount: " + text, self.steps)
         if len(trees) > 2:
-            text = snapshot.difference(trees[2], trees[1], began, slack, self.times)
+            text = snapshot.difference(trees[2], trees[1], self.began, SLACK_NS, self.times)
             if text:
                 raise Difference("the trees differ: datastore: " + text, self.steps)
-
-    def window(self):
-        """Since when the clock's times count as such, and how far apart two may be."""
-        made = min(os.lstat(root).st_ctime_ns for root in self.roots[:2])
-        self.began = min(self.began or made, made) - 10**9
-        return self.began, 300_000_000
 
     def replay(self, steps):
         """Run a sequence again; returns the Difference or None."""

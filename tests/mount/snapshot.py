@@ -129,7 +129,7 @@ def difference_of(mine, theirs, began, slack, times):
         a, b = mine.get(key), theirs.get(key)
         if a == b or key == "loose":
             continue
-        if key == "times" and (not times or same_times(a, b, began, slack)):
+        if key == "times" and (not times or stat.S_ISFIFO(theirs["mode"]) or same_times(a, b, began, slack)):
             continue
         if key == "segments" and (theirs["loose"] or within_pages(a, b)):
             continue

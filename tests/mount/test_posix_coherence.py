@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What one way of access wrote all others see at once: descriptors, mappings, O_DIRECT, stat."""
 import contextlib
+import fcntl
 import json
 import mmap
 import os
@@ -168,6 +169,36 @@ def test_punched_holes_read_as_zeros_everywhere(disk):
             assert os.fstat(fd).st_blocks < before
             assert os.lseek(fd, 0, os.SEEK_HOLE) == PAGE
             assert os.lseek(fd, PAGE, os.SEEK_DATA) == 5 * PAGE
+
+
+def test_a_mapped_write_is_no_hole(weir):
+    """Before any msync: `cp` asks SEEK_DATA what it has to copy."""
+    path = weir.in_mount("sparse")
+    with open(path, "wb") as f:
+        f.truncate(16 * PAGE)
+    with opened(path, os.O_RDWR) as fd, mmap.mmap(fd, 16 * PAGE) as area:
+        area[8 * PAGE] = 1
+        assert os.lseek(fd, 0, os.SEEK_DATA) == 8 * PAGE
+        assert os.lseek(fd, 8 * PAGE, os.SEEK_HOLE) == 9 * PAGE
+
+
+def test_append_can_be_switched_on_and_off(weir, way):
+    """Off only where the daemon writes: see DOCUMENTED in model_worker.py."""
+    with opened(weir.in_mount("f"), os.O_RDWR | os.O_CREAT) as fd:
+        os.pwrite(fd, b"12345", 0)
+        fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+        os.write(fd, b"6")
+        assert os.pread(fd, 10, 0) == b"123456"
+        fcntl.fcntl(fd, fcntl.F_SETFL, 0)
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.write(fd, b"x")
+        assert os.pread(fd, 10, 0) == b"x23456"
+    if way == "passthrough=on" and weir.is_weir():
+        return
+    with opened(weir.in_mount("f"), os.O_RDWR | os.O_APPEND) as fd:
+        fcntl.fcntl(fd, fcntl.F_SETFL, 0)
+        os.pwrite(fd, b"y", 0)
+        assert os.pread(fd, 10, 0) == b"y23456"
 
 
 def test_many_opens_of_one_file(disk):

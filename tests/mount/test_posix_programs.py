@@ -46,7 +46,11 @@ def same(one, other):
         entries.pop(b"")
         for facts in entries.values():
             facts["times"] = facts["times"][1]
-    assert trees[0] == trees[1]
+            facts.pop("loose", None)
+    wrong = [(name, key, trees[0].get(name, {}).get(key), trees[1].get(name, {}).get(key))
+             for name in {*trees[0], *trees[1]}
+             for key in {*trees[0].get(name, {}), *trees[1].get(name, {})}]
+    assert not [row for row in wrong if row[2] != row[3]]
 
 
 @pytest.mark.parametrize("target", ("t2", "../out"))

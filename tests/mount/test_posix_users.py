@@ -2,6 +2,7 @@
 """Files belong to who made them; every user of the mount has exactly his own rights."""
 import os
 import stat
+import struct
 
 import pytest
 
@@ -104,17 +105,60 @@ def test_write_by_another_takes_setuid_away(open_mount):
     path = open_mount.in_mount("a")
     with open(path, "w", encoding="ascii") as f:
         f.write("a")
-    for change in (lambda: os.truncate(path, 0),
-                   lambda: write_bytes(path)):
-        os.chmod(path, 0o6777)
-        assert as_user(1234, 5678, [], change)
-        assert os.stat(path).st_mode & 0o7777 == 0o777
+    fd = os.open(path, os.O_RDWR)
+    changes = {
+        "truncate": lambda: os.truncate(path, 0),
+        "open and write": lambda: write_bytes(path),
+        "write": lambda: os.write(fd, b"x"),
+        "ftruncate": lambda: os.ftruncate(fd, 10),
+        "fallocate": lambda: syscalls.fallocate(fd, 0, 0, 100),
+        "copy": lambda: os.copy_file_range(fd, fd, 2, 0, 5),
+        "write again": lambda: os.pwrite(fd, b"x", 5),
+    }
+    try:
+        for name, change in changes.items():
+            os.chmod(path, 0o6777)
+            assert as_user(1234, 5678, [], change), name
+            assert os.stat(path).st_mode & 0o7777 == 0o777, name
+    finally:
+        os.close(fd)
 
 
 def write_bytes(path):
     fd = os.open(path, os.O_WRONLY)
     os.write(fd, b"x")
     os.close(fd)
+
+
+@pytest.mark.parametrize("user", (0, 1234))
+def test_trusted_attributes_are_listed_to_root_only(open_mount, user):
+    path = open_mount.in_mount("a")
+    with open(path, "w", encoding="ascii"):
+        pass
+    os.setxattr(path, "trusted.t", b"1")
+    os.setxattr(path, "user.u", b"1")
+    wanted = ["trusted.t", "user.u"] if user == 0 else ["user.u"]
+
+    def look():
+        if sorted(os.listxattr(path)) != wanted:
+            raise OSError
+    assert as_user(user, user, [], look)
+
+
+def test_capabilities_of_a_program_go_with_a_write(open_mount):
+    path = open_mount.in_mount("a")
+    value = struct.pack("<IIIII", 0x02000001, 0x2000, 0, 0, 0)
+    for mode in ("open before", "open after"):
+        fd = os.open(path, os.O_RDWR | os.O_CREAT)
+        os.setxattr(path, "security.capability", value)
+        assert os.getxattr(path, "security.capability") == value
+        if mode == "open after":
+            os.close(fd)
+            fd = os.open(path, os.O_RDWR)
+        os.write(fd, b"x")
+        os.close(fd)
+        with pytest.raises(OSError):
+            os.getxattr(path, "security.capability")
 
 
 def test_sticky_directory(open_mount):

@@ -34,16 +34,17 @@ static int in_order(const FTSENT **a, const FTSENT **b)
 
 static int add(struct disks *d, const char *path, json_t *status, bool vm)
 {
+	struct disk one = {.path = strdup(path), .parts = json_object(), .vm = vm};
 	struct disk *list = realloc(d->list, (d->n + 1) * sizeof *list);
-	char *copy = strdup(path);
 
 	if (list)
 		d->list = list;
-	if (!list || !copy) {
-		free(copy);
+	if (!list || !one.path || !one.parts) {
+		disk_done(&one);
 		return -ENOMEM;
 	}
-	list[d->n++] = (struct disk){.path = copy, .status = json_incref(status), .vm = vm};
+	one.status = json_incref(status);
+	list[d->n++] = one;
 	return 0;
 }
 
@@ -102,43 +103,64 @@ static bool has_extents(const struct disk *disk)
 	return false;
 }
 
-/* Names, with their directory, of all files that are extents of another file. */
-static json_t *extents_of_others(const struct disks *d)
+/* Calls @each with the path of every extent that @disk names, but itself. */
+static void each_extent(const struct disk *disk, void (*each)(const char *path, void *data),
+			void *data)
 {
-	json_t *names = json_object(), *extent;
+	const json_t *list = json_object_get(json_object_get(disk->status, "disk"), "extents");
 	char path[8192];
-	size_t j;
+	json_t *extent;
+	size_t i;
 
-	for (size_t i = 0; names && i < d->n; i++) {
-		const struct disk *disk = &d->list[i];
-		const json_t *list =
-			json_object_get(json_object_get(disk->status, "disk"), "extents");
+	json_array_foreach(list, i, extent)
+	{
+		const char *name = member_text(extent, "file", "");
 
-		json_array_foreach(list, j, extent)
-		{
-			snprintf(path, sizeof path, "%.*s%s", (int)directory_length(disk->path),
-				 disk->path, member_text(extent, "file", ""));
-			if (strcmp(path, disk->path) != 0)
-				json_object_set_new(names, path, json_true());
-		}
+		/* Names with a slash would lead out of the directory: strangers wrote them. */
+		snprintf(path, sizeof path, "%.*s%s", (int)directory_length(disk->path), disk->path,
+			 name);
+		if (*name && !strchr(name, '/') && strcmp(path, disk->path) != 0)
+			each(path, data);
 	}
-	return names;
 }
 
+struct owners {
+	json_t *index; /* path of an extent -> number of the disk that names it */
+	size_t i;
+};
+
+static void own(const char *path, void *data)
+{
+	struct owners *o = data;
+
+	if (!json_object_get(o->index, path))
+		json_object_set_new(o->index, path, json_integer((json_int_t)o->i));
+}
+
+/* Give the extents to their disks, and drop them from the list. */
 static int group(struct disks *d)
 {
-	_cleanup_(json_decrefp) json_t *hidden = extents_of_others(d);
+	_cleanup_(json_decrefp) json_t *index = json_object();
+	struct owners o = {.index = index};
 	const struct disk *vm = NULL;
 	size_t n = 0;
 
-	if (!hidden)
+	if (!index)
 		return -ENOMEM;
+	for (; o.i < d->n; o.i++)
+		each_extent(&d->list[o.i], own, &o);
+	for (size_t i = 0; i < d->n; i++) {
+		const json_t *owner = json_object_get(index, d->list[i].path);
+
+		if (owner && !has_extents(&d->list[i]))
+			json_object_set(d->list[json_integer_value(owner)].parts, d->list[i].path,
+					d->list[i].status);
+	}
 	for (size_t i = 0; i < d->n; i++) {
 		struct disk *disk = &d->list[i];
 
-		if (json_object_get(hidden, disk->path) && !has_extents(disk)) {
-			free(disk->path);
-			json_decref(disk->status);
+		if (json_object_get(index, disk->path) && !has_extents(disk)) {
+			disk_done(disk);
 			continue;
 		}
 		d->list[n] = *disk;
@@ -171,12 +193,69 @@ int disks_find(const char *directory, struct disks *ret, char **ret_why)
 	return 0;
 }
 
+void disk_done(struct disk *d)
+{
+	free(d->path);
+	json_decref(d->status);
+	json_decref(d->parts);
+	*d = (struct disk){0};
+}
+
 void disks_done(struct disks *d)
 {
-	for (size_t i = 0; i < d->n; i++) {
-		free(d->list[i].path);
-		json_decref(d->list[i].status);
-	}
+	for (size_t i = 0; i < d->n; i++)
+		disk_done(&d->list[i]);
 	free(d->list);
 	*d = (struct disks){0};
+}
+
+static void read_part(const char *path, void *data)
+{
+	json_t *parts = data, *status;
+
+	if (attribute_status(path, &status, NULL) == 0)
+		json_object_set_new(parts, path, status);
+}
+
+int disks_one(const char *path, struct disk *ret, char **ret_why)
+{
+	struct disk d = {.path = strdup(path), .parts = json_object()};
+	int r = d.path && d.parts ? attribute_status(path, &d.status, ret_why) : -ENOMEM;
+
+	if (r < 0) {
+		disk_done(&d);
+		return r;
+	}
+	each_extent(&d, read_part, d.parts);
+	*ret = d;
+	return 0;
+}
+
+uint64_t disk_used(const struct disk *d)
+{
+	uint64_t n = member_number(d->status, "allocated");
+	const char *path;
+	json_t *part;
+
+	json_object_foreach(d->parts, path, part) n += member_number(part, "allocated");
+	return n;
+}
+
+json_t *disk_json(const struct disk *d)
+{
+	json_t *whole = json_copy(d->status), *files = json_array(), *part;
+	const char *path;
+
+	json_object_set_new(whole, "at", json_string(d->path));
+	json_object_foreach(d->parts, path, part)
+	{
+		json_t *file = json_copy(part);
+
+		json_object_set_new(file, "at", json_string(path));
+		json_array_append_new(files, file);
+	}
+	if (json_array_size(files) > 0)
+		json_object_set(whole, "files", files);
+	json_decref(files);
+	return whole;
 }

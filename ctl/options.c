@@ -9,7 +9,6 @@
 #include "ctl/options.h"
 #include "ctl/text.h"
 
-#define THREADS_MAX 1024
 
 enum kind {
 	KIND_FLAG,    /* handed on as it is */
@@ -17,7 +16,7 @@ enum kind {
 	KIND_PATH,    /* an existing directory */
 	KIND_NEWPATH, /* a directory that may be made */
 	KIND_GROUP,
-	KIND_THREADS,
+	KIND_NUMBER,
 	KIND_DEFAULT, /* says what is so anyway: dropped */
 	KIND_FSTAB,   /* for mount(8), systemd...: dropped, a mistake in strict mode */
 };
@@ -26,6 +25,7 @@ static const struct option_kind {
 	const char *name;
 	enum kind kind;
 	const char *words[3];
+	long least, most; /* of KIND_NUMBER */
 } kinds[] = {
 	{"passthrough", KIND_WORDS, {"on", "off"}},
 	{"cache", KIND_WORDS, {"auto", "none"}},
@@ -33,7 +33,10 @@ static const struct option_kind {
 	{"state", KIND_NEWPATH},
 	{"policies", KIND_PATH},
 	{"policy-group", KIND_GROUP},
-	{"threads", KIND_THREADS},
+	{"threads", KIND_NUMBER, .least = 2, .most = 64},
+	{"disk-threads", KIND_NUMBER, .least = 1, .most = 63},
+	{"revalidate", KIND_NUMBER, .least = 0, .most = 3600},
+	{"acl", KIND_WORDS, {"on", "off"}},
 	{"ro", KIND_FLAG},
 	{"nosuid", KIND_FLAG},
 	{"nodev", KIND_FLAG},
@@ -139,14 +142,14 @@ static int path_add(const struct option_kind *k, const char *value, char **list,
 	return append(list, k->name, path);
 }
 
-static int threads_check(const char *value, char **ret_why)
+static int number_check(const struct option_kind *k, const char *value, char **ret_why)
 {
 	char *end;
 	long n = strtol(value, &end, 10);
 
-	if (*value < '0' || *value > '9' || *end || n < 1 || n > THREADS_MAX)
-		return why_set(-EINVAL, ret_why, "threads=%s: it is a number from 1 to %d", value,
-			       THREADS_MAX);
+	if (*value < '0' || *value > '9' || *end || n < k->least || n > k->most)
+		return why_set(-EINVAL, ret_why, "%s=%s: it is a number from %ld to %ld", k->name,
+			       value, k->least, k->most);
 	return 0;
 }
 
@@ -171,8 +174,8 @@ static int value_add(const struct option_kind *k, const char *value, char **list
 		return path_add(k, value, list, ret_why);
 	if (k->kind == KIND_WORDS)
 		r = words_check(k, value, ret_why);
-	else if (k->kind == KIND_THREADS)
-		r = threads_check(value, ret_why);
+	else if (k->kind == KIND_NUMBER)
+		r = number_check(k, value, ret_why);
 	else
 		r = group_check(value, ret_why);
 	return r < 0 ? r : append(list, k->name, value);

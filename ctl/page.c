@@ -92,7 +92,8 @@ static void print_way(const json_t *status, FILE *to)
 		line(to, "Way", "%s%s%s%s", way, any ? " (" : "", any ? stages : "",
 		     any ? ")" : "");
 	if (json_object_get(status, "opens"))
-		line(to, "Open", "%" PRIu64 " times", member_number(status, "opens"));
+		line(to, "Open", "%" PRIu64 " %s", member_number(status, "opens"),
+		     member_number(status, "opens") == 1 ? "time" : "times");
 }
 
 static void print_holders(const json_t *status, FILE *to)
@@ -101,8 +102,8 @@ static void print_holders(const json_t *status, FILE *to)
 	size_t i;
 
 	json_array_foreach(json_object_get(status, "holders"), i, holder)
-		line(to, i ? "" : "Held by", "process %" PRIu64 " (%s)",
-		     member_number(holder, "pid"), member_text(holder, "command", "?"));
+		line(to, "Held by", "process %" PRIu64 " (%s)", member_number(holder, "pid"),
+		     member_text(holder, "command", "?"));
 }
 
 static void print_extents(const json_t *disk, FILE *to)
@@ -146,6 +147,26 @@ static void print_vm(const json_t *vm, FILE *to)
 	line_text(to, "Problem", vm, "problem");
 }
 
+/* Is @path, of the datastore, an extent of another one of @disks? */
+static bool is_extent(const json_t *disks, const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *owner;
+	size_t length = (size_t)(name - path), i, j;
+	const json_t *one, *extent;
+
+	json_array_foreach(disks, i, one)
+	{
+		owner = member_text(one, "path", "");
+		if (strcmp(owner, path) == 0 || strncmp(owner, path, length) != 0 ||
+		    strchr(owner + length, '/'))
+			continue;
+		json_array_foreach(json_object_get(json_object_get(one, "disk"), "extents"), j,
+				   extent) if (strcmp(member_text(extent, "file", ""), name) ==
+					       0) return true;
+	}
+	return false;
+}
+
 /* The disks of a VM, by their paths in the datastore. */
 static void print_members(const json_t *disks, FILE *to)
 {
@@ -162,6 +183,8 @@ static void print_members(const json_t *disks, FILE *to)
 		_cleanup_(freep) char *policy = page_policy(one, false);
 		char size[TEXT_SIZE_MAX];
 
+		if (is_extent(disks, member_text(one, "path", "")))
+			continue;
 		text_size(member_number(capacity ? disk : one, capacity ? "capacity" : "size"),
 			  size);
 		if (t)
@@ -257,13 +280,14 @@ static void print_stage(const char *name, const json_t *stats, FILE *to)
 		tree_print(rest, 2 * INDENT, to);
 }
 
-void page_print(const char *path, const json_t *status, FILE *to)
+void page_print(const struct disk *d, FILE *to)
 {
-	_cleanup_(freep) char *policy = page_policy(status, true), *safe = text_safe(path);
-	const json_t *disk = json_object_get(status, "disk"), *vm = json_object_get(status, "vm");
-	const json_t *stats;
+	_cleanup_(freep) char *policy = page_policy(d->status, true), *safe = text_safe(d->path);
+	const json_t *disk = json_object_get(d->status, "disk");
+	const json_t *vm = json_object_get(d->status, "vm"), *stats;
 	const char *name;
 	json_t *stage;
+	char used[TEXT_SIZE_MAX];
 
 	fprintf(to, "%s\n", safe ? safe : "?");
 	if (disk)
@@ -271,16 +295,16 @@ void page_print(const char *path, const json_t *status, FILE *to)
 	else if (vm)
 		print_vm(vm, to);
 	else
-		line_text(to, "Kind", status, "kind");
-	line_size(to, "Size", status, "size");
-	line_size(to, "Allocated", status, "allocated");
+		line_text(to, "Kind", d->status, "kind");
+	line_size(to, "Size", d->status, "size");
+	line(to, "Used", "%s (%" PRIu64 " bytes)", text_size(disk_used(d), used), disk_used(d));
 	line(to, "Policy", "%s", policy && strcmp(policy, "-") != 0 ? policy : "none");
-	print_compliance(status, to);
-	print_way(status, to);
-	print_holders(status, to);
+	print_compliance(d->status, to);
+	print_way(d->status, to);
+	print_holders(d->status, to);
 	print_extents(disk, to);
-	print_members(json_object_get(status, "disks"), to);
+	print_members(json_object_get(d->status, "disks"), to);
 
-	stats = json_object_get(status, "stats");
+	stats = json_object_get(d->status, "stats");
 	json_object_foreach((json_t *)stats, name, stage) print_stage(name, stage, to);
 }

@@ -6,8 +6,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* @path as the user named it, @status its user.weir.status. */
-void page_print(const char *path, const json_t *status, FILE *to);
+#include "ctl/disks.h"
+
+void page_print(const struct disk *d, FILE *to);
 
 /* "gold, version 3 (from vm1/)", "none": malloc'ed. */
 char *page_policy(const json_t *status, int with_version);

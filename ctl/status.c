@@ -81,7 +81,7 @@ struct cells {
 
 static void fill_rates(struct cells *c, const struct disk *d, struct view *v)
 {
-	struct rates r;
+	struct rates r = {0};
 
 	for (size_t i = 0; i < ARRAY_SIZE(c->rates); i++)
 		strcpy(c->rates[i], "-");
@@ -117,13 +117,13 @@ static void row(struct table *t, const struct disk *d, const char *directory, st
 
 	text_size(member_number(capacity ? disk : d->status, capacity ? "capacity" : "size"),
 		  c.size);
-	text_size(member_number(d->status, "allocated"), c.used);
+	text_size(disk_used(d), c.used);
 	fill_rates(&c, d, v);
 	table_row(t, (const char *[]){
 			     c.name ? c.name : "?", d->vm ? "VM" : member_text(disk, "type", "?"),
 			     d->vm ? "" : c.size, d->vm ? "" : c.used, c.policy ? c.policy : "?",
 			     member_text(compliance, "state", "-"),
-			     member_text(d->status, "way", d->vm ? "" : "-"), c.rates[0],
+			     d->vm ? "" : member_text(d->status, "way", "-"), c.rates[0],
 			     c.rates[1], c.rates[2], c.rates[3], NULL});
 	free(c.policy);
 	free(c.name);
@@ -133,12 +133,6 @@ static void row(struct table *t, const struct disk *d, const char *directory, st
 		if (asprintf(&note, "    problem: %s", problem) >= 0)
 			table_note(t, note);
 	}
-}
-
-static void remember_json(struct view *v, const char *path, json_t *status)
-{
-	json_object_set_new(status, "at", json_string(path));
-	json_array_append(v->all, status);
 }
 
 static int show_directory(const char *path, struct view *v)
@@ -155,7 +149,7 @@ static int show_directory(const char *path, struct view *v)
 	}
 	for (size_t i = 0; i < disks.n; i++) {
 		if (v->json)
-			remember_json(v, disks.list[i].path, disks.list[i].status);
+			json_array_append_new(v->all, disk_json(&disks.list[i]));
 		else
 			row(t, &disks.list[i], path, v);
 	}
@@ -181,17 +175,17 @@ static void print_heading(const char *name, const char *mounted_on)
 
 static int show_file(const char *path, struct view *v)
 {
-	_cleanup_(json_decrefp) json_t *status = NULL;
+	_cleanup_(disk_done) struct disk disk = {0};
 	_cleanup_(freep) char *why = NULL;
 
-	if (attribute_status(path, &status, &why) < 0) {
+	if (disks_one(path, &disk, &why) < 0) {
 		complain("%s", why ? why : path);
 		return EXIT_CODE_FAILED;
 	}
 	if (v->json)
-		remember_json(v, path, status);
+		json_array_append_new(v->all, disk_json(&disk));
 	else
-		page_print(path, status, stdout);
+		page_print(&disk, stdout);
 	return EXIT_CODE_OK;
 }
 

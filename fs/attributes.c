@@ -7,6 +7,8 @@
 #include "fs/callbacks.h"
 #include "fs/caller.h"
 #include "fs/disk.h"
+#include "fs/listing.h"
+#include "fs/recognise.h"
 
 /* "." is how the kernel asks for an id that an NFS client still holds, ".." for its parent. */
 static int find_dots(struct fs *fs, struct node *dir, const char *name, struct node **ret,
@@ -70,6 +72,8 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		r = find_dots(dir.fs, dir.node, name, &child.node, &st);
 	else if (r == 0)
 		r = find_child(dir.fs, dir.node, name, &child.node, &st);
+	if (r == 0 && !S_ISDIR(st.st_mode))
+		listing_note_walker(dir.fs, fuse_req_ctx(req)->pid);
 	if (r < 0)
 		reply_result(req, r);
 	else
@@ -101,7 +105,7 @@ void fs_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	if (r < 0)
 		reply_result(req, r);
 	else
-		fuse_reply_attr(req, &st, FS_TIMEOUT);
+		fuse_reply_attr(req, &st, fs_timeout(at.fs));
 }
 
 /* ---- setattr ----------------------------------------------------------------------------- */
@@ -155,6 +159,8 @@ static int set_attributes(struct fs *fs, struct node *node, const struct stat *a
 	fd = fdref_fd(ref);
 	if (to_set & FUSE_SET_ATTR_SIZE)
 		r = disk_resize(fs, node, (uint64_t)attr->st_size);
+	if (r == 0 && (to_set & FUSE_SET_ATTR_SIZE) && attr->st_size == 0)
+		recognise_emptied(fs, node);
 	if (r == 0 && (to_set & FUSE_SET_ATTR_KILL_SUID))
 		r = drop_set_id(fd);
 	/* Nothing to set: chown(-1, -1), which moves the ctime. */
@@ -183,7 +189,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set,
 	if (r < 0)
 		reply_result(req, r);
 	else
-		fuse_reply_attr(req, &st, FS_TIMEOUT);
+		fuse_reply_attr(req, &st, fs_timeout(at.fs));
 }
 
 void fs_readlink(fuse_req_t req, fuse_ino_t id)

@@ -144,8 +144,7 @@ int chain_extent_handles(struct fs *fs, struct node *node, struct handle **ret, 
 	return 0;
 }
 
-/* The node of a file that was known once. */
-static int node_of_handle(struct fs *fs, const struct handle *h, struct node **ret)
+int chain_node(struct fs *fs, const struct handle *h, struct node **ret)
 {
 	uint64_t id;
 	int r;
@@ -167,11 +166,11 @@ int chain_parent(struct fs *fs, const struct handle *child, struct handle *ret)
 
 	if (recognise_remembered(fs, child, &facts) < 0 ||
 	    parent_name(facts, name, sizeof name, &why) < 0 ||
-	    node_of_handle(fs, child, &at.node) < 0 || place_of_node(fs, at.node, &from) < 0 ||
+	    chain_node(fs, child, &at.node) < 0 || place_of_node(fs, at.node, &from) < 0 ||
 	    place_resolve(fs, &from, name, PLACE_PARENT, &to, &why) < 0)
 		return -ENOENT;
 	/* Its own parent is asked for next, and that needs to know where it lies. */
-	if (node_of_handle(fs, &to.handle, &parent.node) < 0 &&
+	if (chain_node(fs, &to.handle, &parent.node) < 0 &&
 	    place_node(fs, to.path, &parent.node) < 0)
 		return -ENOENT;
 	*ret = to.handle;

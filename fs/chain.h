@@ -41,8 +41,12 @@ int chain_extent_handles(struct fs *fs, struct node *node, struct handle **ret, 
 /* The parent disk of @child by what is remembered of it.  -ENOENT: none, or not known. */
 int chain_parent(struct fs *fs, const struct handle *child, struct handle *ret);
 
+/* The node of a file that was known once, as members of a VM are.  -ENOENT */
+int chain_node(struct fs *fs, const struct handle *h, struct node **ret);
+
 /* What the .vmx or .vmsd @node names, as handles without doubles: files, disks, the ancestors of
- * the disks and all their extents.  *ret is malloc'ed.  -EINVAL: it is no such file. */
+ * the disks and all their extents, also those of the .vmsd beside a
+ * .vmx.  *ret is malloc'ed.  -EINVAL: it is no such file. */
 int vm_members(struct fs *fs, struct node *node, struct handle **ret, size_t *n);
 
 /* {"name": ..., "disks": [names], "files": [names], "problem": ...}; at most 64 names each.  NULL:

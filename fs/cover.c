@@ -8,6 +8,8 @@
 #include "fs/cover.h"
 #include "fs/family.h"
 #include "fs/open.h"
+#include "fs/recognise.h"
+#include "fs/recognise.h"
 
 #define MAX_DEPTH 64 /* of directories, and of snapshot chains */
 
@@ -224,6 +226,8 @@ static bool lease_granted(struct fs *fs, struct node *node)
 {
 	_cleanup_(closep) int fd = -1;
 
+	recognise_settle(fs, &node->handle);
+	recognise_settle(fs, &node->handle); /* the helper has it open while it looks */
 	if (!fdcache_forget(fs->fds, &node->handle))
 		return false; /* one of ours is in use this very moment */
 	fd = handle_open(fs->store->mount_fd, &node->handle, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

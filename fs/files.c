@@ -148,24 +148,26 @@ int find_child(struct fs *fs, struct node *dir, const char *name, struct node **
 	return find_opened(fs, dir, name, fd, ret, ret_st);
 }
 
-void fill_entry(struct fuse_entry_param *e, const struct node *node, const struct stat *st)
+void fill_entry(struct fs *fs, struct fuse_entry_param *e, const struct node *node,
+		const struct stat *st)
 {
 	*e = (struct fuse_entry_param){
 		.ino = node->id,
 		.generation = 0, /* ids are never used again, so none is needed */
 		.attr = *st,
-		.attr_timeout = FS_TIMEOUT,
-		.entry_timeout = FS_TIMEOUT,
+		.attr_timeout = fs_timeout(fs),
+		.entry_timeout = fs_timeout(fs),
 	};
 }
 
 /* The same as the kernel sees it, for a reply that libfuse cannot compose. */
-void fill_entry_out(struct fuse_entry_out *e, const struct node *node, const struct stat *st)
+void fill_entry_out(struct fs *fs, struct fuse_entry_out *e, const struct node *node,
+		    const struct stat *st)
 {
 	*e = (struct fuse_entry_out){
 		.nodeid = node->id,
-		.entry_valid = (uint64_t)FS_TIMEOUT,
-		.attr_valid = (uint64_t)FS_TIMEOUT,
+		.entry_valid = (uint64_t)fs_timeout(fs),
+		.attr_valid = (uint64_t)fs_timeout(fs),
 		.attr = {
 			.ino = st->st_ino,
 			.size = (uint64_t)st->st_size,
@@ -192,7 +194,7 @@ void reply_entry(fuse_req_t req, struct node *node, const struct stat *st)
 	struct fuse_entry_param e;
 	uint64_t id = node->id;
 
-	fill_entry(&e, node, st);
+	fill_entry(fs, &e, node, st);
 	node_add_lookup(fs->nodes, node);
 	if (fuse_reply_entry(req, &e) == -ENOENT)
 		nodes_forget(fs->nodes, id, 1); /* nobody waited for the reply */

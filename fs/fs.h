@@ -31,8 +31,10 @@ struct fs {
 	struct listings *listings; /* fs/listing.h */
 	struct assignments *assignments; /* fs/assign.h */
 	struct events *events;   /* fs/events.h */
+	struct recogniser *recogniser; /* fs/recognise.h */
 	dev_t device;            /* of the datastore directory */
 	bool no_selinux;	 /* this host has none */
+	_Atomic pid_t walkers[256]; /* fs/listing.c: who looks at what it lists, by pid */
 	dev_t mount_device;      /* of the mount */
 };
 
@@ -42,13 +44,16 @@ extern const struct fuse_lowlevel_ops fs_operations;
 /* Run requests that a queue let go: the first here, the rest in other threads (fs/io.c). */
 void fs_run_io(struct fs *fs, struct io *io);
 
-/* Attributes and names are trusted by the kernel for this long; a change behind our back is seen
- * after it at the latest. */
-#define FS_TIMEOUT 1.0
-
 static inline struct fs *request_fs(fuse_req_t req)
 {
 	return fuse_req_userdata(req);
+}
+
+/* Attributes and names are trusted by the kernel for this long; a change behind our back is seen
+ * after it at the latest. */
+static inline double fs_timeout(const struct fs *fs)
+{
+	return fs->options.revalidate;
 }
 
 /* ---- what the operations share (fs/files.c) ----------------------------------------------- */
@@ -72,8 +77,10 @@ int node_attributes(struct fs *fs, struct node *node, struct stat *ret);
 void show_attributes(struct fs *fs, struct node *node, struct stat *st);
 
 void reply_entry(fuse_req_t req, struct node *node, const struct stat *st);
-void fill_entry(struct fuse_entry_param *e, const struct node *node, const struct stat *st);
-void fill_entry_out(struct fuse_entry_out *e, const struct node *node, const struct stat *st);
+void fill_entry(struct fs *fs, struct fuse_entry_param *e, const struct node *node,
+		const struct stat *st);
+void fill_entry_out(struct fs *fs, struct fuse_entry_out *e, const struct node *node,
+		    const struct stat *st);
 
 /* Reply with 0 or a negative errno. */
 void reply_result(fuse_req_t req, int r);

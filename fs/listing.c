@@ -142,6 +142,24 @@ static void stream_advance(struct stream *s, const struct entry64 *e)
 	s->at += e->length;
 }
 
+/* ---- who wants attributes ---------------------------------------------------------------- */
+
+static _Atomic pid_t *walker_slot(struct fs *fs, pid_t pid)
+{
+	return &fs->walkers[(unsigned)pid % ARRAY_SIZE(fs->walkers)];
+}
+
+void listing_note_walker(struct fs *fs, pid_t pid)
+{
+	if (*walker_slot(fs, pid) != pid)
+		*walker_slot(fs, pid) = pid;
+}
+
+static bool is_walker(struct fs *fs, pid_t pid)
+{
+	return *walker_slot(fs, pid) == pid;
+}
+
 /* ---- replies ----------------------------------------------------------------------------- */
 
 struct page { /* a reply being filled */
@@ -149,6 +167,7 @@ struct page { /* a reply being filled */
 	char *buf;
 	size_t used, size;
 	bool plus;
+	bool wanted; /* attributes, by the one who asks */
 };
 
 static bool is_dots(const char *name)
@@ -180,13 +199,13 @@ static bool add_plus(struct page *p, struct fs *fs, struct node *dir, const stru
 	need = fuse_add_direntry_plus(p->req, NULL, 0, e->name, NULL, 0);
 	if (need > p->size - p->used)
 		return false;
-	if (!is_dots(e->name)) {
+	if (!is_dots(e->name) && p->wanted) {
 		int r = find_child(fs, dir, e->name, &child.node, &st);
 
 		if (r == -ENOENT)
 			return true; /* vanished meanwhile */
 		if (r == 0) {
-			fill_entry(&entry, child.node, &st);
+			fill_entry(fs, &entry, child.node, &st);
 			node_add_lookup(fs->nodes, child.node);
 		} /* else it is listed without attributes, and a lookup says why */
 	}
@@ -239,6 +258,7 @@ static void reply_listing(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 	struct page page = {.req = req, .buf = session_scratch(), .plus = plus};
 	int r;
 
+	page.wanted = is_walker(dir.fs, fuse_req_ctx(req)->pid);
 	page.size = MIN(size, (size_t)SESSION_BUFFER);
 	r = nodes_get(dir.fs->nodes, id, &dir.node);
 	if (r == 0)
@@ -263,7 +283,7 @@ void fs_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 void fs_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	fi->fh = 0;
-	/* The kernel keeps the entries while the directory's mtime, asked again after FS_TIMEOUT,
+	/* The kernel keeps the entries while the directory's mtime, asked again when it is due,
 	 * stays the same. */
 	fi->cache_readdir = fi->keep_cache = 1;
 	fuse_reply_open(req, fi);

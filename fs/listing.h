@@ -18,4 +18,11 @@ struct listings;
 int listings_new(struct listings **ret);
 void listings_free(struct listings *l);
 
+/* The kernel asks for attributes with the first entries of every directory, wanted or not, and
+ * to find them costs more than the listing itself.  So entries come without them (which the
+ * protocol allows: a lookup follows where one is wanted) until the process has looked up a file:
+ * then it is one that looks at what it lists, like `ls -l`, and not one like `find`.  A guess: a
+ * wrong one costs time only. */
+void listing_note_walker(struct fs *fs, pid_t pid);
+
 #endif

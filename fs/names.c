@@ -168,7 +168,7 @@ static void reply_create(fuse_req_t req, struct node *node, const struct stat *s
 	} out = {.open = *open};
 	uint64_t id = node->id;
 
-	fill_entry_out(&out.entry, node, st);
+	fill_entry_out(fs, &out.entry, node, st);
 	node_add_lookup(fs->nodes, node);
 	if (fuse_reply_buf(req, (const char *)&out, sizeof out) == -ENOENT) {
 		open_release(fs, node, open->fh);

@@ -10,6 +10,7 @@
 #include "fs/disk.h"
 #include "fs/open.h"
 #include "fs/orphan.h"
+#include "fs/recognise.h"
 
 #define FH_WRITER 1u /* the open may write */
 
@@ -116,13 +117,15 @@ static bool has_set_id(const struct stat *st)
 	return st->st_mode & (S_ISUID | S_ISGID);
 }
 
-static bool may_pass_through(struct fs *fs, struct node *node, const struct stat *st)
+/* O_APPEND: the kernel opens the backing file with it, and fcntl(F_SETFL) that takes it away later
+ * does not reach that file: writes would go to the end all the same. */
+static bool may_pass_through(struct fs *fs, struct node *node, int flags, const struct stat *st)
 {
 	return session_abilities(fs->session)->passthrough && !node->disk && !has_set_id(st) &&
-	       !cover_needs_daemon(fs, node);
+	       !(flags & O_APPEND) && !cover_needs_daemon(fs, node);
 }
 
-static int first_open(struct fs *fs, struct node *node, struct slate_open *state)
+static int first_open(struct fs *fs, struct node *node, int flags, struct slate_open *state)
 {
 	struct stat st;
 	int r;
@@ -131,7 +134,7 @@ static int first_open(struct fs *fs, struct node *node, struct slate_open *state
 	if (r < 0)
 		return r;
 	r = -EOPNOTSUPP;
-	if (may_pass_through(fs, node, &st)) {
+	if (may_pass_through(fs, node, flags, &st)) {
 		r = backing_open(fs, node, &state->backing_id);
 		if (r == 0)
 			state->way = WAY_PASSTHROUGH;
@@ -148,13 +151,13 @@ static int first_open(struct fs *fs, struct node *node, struct slate_open *state
 	return r;
 }
 
-static int new_slot(struct fs *fs, struct node *node)
+static int new_slot(struct fs *fs, struct node *node, int flags)
 {
 	struct slate_open state = {.node = node->id};
 	uint32_t index;
 	int r;
 
-	r = first_open(fs, node, &state);
+	r = first_open(fs, node, flags, &state);
 	if (r < 0)
 		return r;
 	r = slate_open_new(fs->slate, node->id, &index);
@@ -196,8 +199,10 @@ static int acquire(struct fs *fs, struct node *node, int flags, struct weir_open
 	struct slate_open *slot;
 	int r = 0;
 
+	if (writer)
+		recognise_before_write(fs, node);
 	if (!node->open)
-		r = new_slot(fs, node);
+		r = new_slot(fs, node, flags);
 	if (r < 0)
 		return r;
 	slot = slot_of(fs, node);
@@ -252,7 +257,7 @@ int open_acquire(struct fs *fs, struct node *node, int flags, struct weir_open_o
 void open_release(struct fs *fs, struct node *node, uint64_t fh)
 {
 	struct slate_open *slot;
-	bool closed = false, passed = false;
+	bool closed = false, passed = false, written = false;
 
 	open_begin(fs, node);
 	slot = slot_of(fs, node);
@@ -262,11 +267,16 @@ void open_release(struct fs *fs, struct node *node, uint64_t fh)
 		slot->writers -= (fh & FH_WRITER) && slot->writers;
 		closed = slot->opens == 0;
 		passed = slot->way == WAY_PASSTHROUGH;
+		written = (fh & FH_WRITER) && !slot->writers;
 		pthread_mutex_unlock(&fs->opens->lock);
 	}
 	if (closed)
 		close_slot(fs, node);
+	if (closed || written)
+		atomic_fetch_and(&node->flags, ~(uint32_t)NODE_CREATED);
 	open_end(fs, node);
+	if (written)
+		recognise_later(fs, node);
 	if (closed)
 		assign_file_closed(fs, node, passed);
 }

@@ -109,6 +109,8 @@ static int one_option(struct options *o, char *option)
 		return group(option, value, o);
 	if (!strcmp(option, "threads"))
 		return number(option, value, 2, 64, &o->threads);
+	if (!strcmp(option, "revalidate"))
+		return number(option, value, 0, 3600, &o->revalidate);
 	if (!strcmp(option, "disk-threads"))
 		return number(option, value, 1, 63, &o->disk_threads);
 	return complain(option, "is not known; see weir(8), MOUNT OPTIONS");
@@ -143,7 +145,7 @@ int options_parse(int argc, char **argv, struct options *ret)
 {
 	int c;
 
-	*ret = (struct options){.threads = 24, .disk_threads = 8};
+	*ret = (struct options){.threads = 24, .disk_threads = 8, .revalidate = 1};
 	while ((c = getopt(argc, argv, "fdo:")) >= 0) {
 		if (c == 'f')
 			ret->foreground = true;

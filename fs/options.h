@@ -15,6 +15,7 @@ struct options { /* strings are malloc'ed */
 	bool trusted_xattr;  /* policy-xattr=trusted */
 	bool have_group;
 	gid_t policy_group;
+	unsigned revalidate; /* seconds for which the kernel trusts names and attributes */
 	unsigned threads;
 	unsigned disk_threads; /* in service per disk */
 	unsigned long mount_flags; /* MS_RDONLY, MS_NOSUID, ... */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/recognise.c - see fs/recognise.h. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/list.h"
 #include "base/log.h"
@@ -16,11 +18,23 @@
 #define DISK_LEAST     65536 /* bytes: nothing smaller is a guest's raw disk */
 #define DISK_ROUND     512
 #define NO_FACTS       "{}"
+#define FAILURES       16
+#define FAILURE_MS     10000
+
+/* A file whose recognition failed a moment ago: who opens it does not wait for the helper's limit
+ * of time again. */
+struct failure {
+	struct handle handle;
+	int64_t until_ms; /* 0: none */
+	char why[256];
+};
 
 struct recogniser {
-	pthread_mutex_t lock; /* protects busy; a leaf */
+	pthread_mutex_t lock; /* protects busy and failures; a leaf */
 	pthread_cond_t changed;
 	struct list busy; /* struct look */
+	struct failure failures[FAILURES];
+	unsigned next_failure;
 	_Atomic bool told; /* that the helper is missing was logged */
 };
 
@@ -87,6 +101,39 @@ void recognise_settle(struct fs *fs, const struct handle *h)
 		pthread_cond_wait(&r->changed, &r->lock);
 }
 
+/* ---- failures ---------------------------------------------------------------------------- */
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static json_t *note_failure(struct recogniser *r, const struct handle *h, const char *why)
+{
+	struct failure *f;
+
+	LOCKED(&r->lock);
+	f = &r->failures[r->next_failure++ % FAILURES];
+	f->handle = *h;
+	f->until_ms = now_ms() + FAILURE_MS;
+	snprintf(f->why, sizeof f->why, "%s", why);
+	return facts_unknown(why);
+}
+
+static json_t *failed_just_now(struct recogniser *r, const struct handle *h)
+{
+	int64_t now = now_ms();
+
+	LOCKED(&r->lock);
+	for (unsigned i = 0; i < FAILURES; i++)
+		if (r->failures[i].until_ms > now && handle_equal(&r->failures[i].handle, h))
+			return facts_unknown(r->failures[i].why);
+	return NULL;
+}
+
 /* ---- asking the helper ------------------------------------------------------------------- */
 
 /* Where it is, is asked each time: it costs nothing beside its start, and it may be installed
@@ -115,15 +162,22 @@ static int open_to_read(struct fs *fs, const struct handle *h)
 static int look_inside(struct fs *fs, const struct handle *h, json_t **ret)
 {
 	_cleanup_(freep) char *line = NULL, *why = NULL;
-	_cleanup_(closep) int fd = open_to_read(fs, h);
+	_cleanup_(closep) int fd = -1;
 	int r;
 
+	*ret = failed_just_now(fs->recogniser, h);
+	if (*ret)
+		return 0;
+	fd = open_to_read(fs, h);
 	if (fd == -ESTALE)
 		return fd;
 	r = fd < 0 ? fd : ask(fs, fd, &line, &why);
-	*ret = r < 0 ? facts_unknown(why ? why : strerror(-r)) : facts_parse(line);
-	if (!*ret && r == 0)
-		*ret = facts_unknown("the helper's answer is no JSON with a type");
+	if (r == 0)
+		*ret = facts_parse(line);
+	if (r == 0 && !*ret)
+		why = strdup("the helper's answer is no JSON with a type");
+	if (!*ret)
+		*ret = note_failure(fs->recogniser, h, why ? why : strerror(-r));
 	return *ret ? 0 : -ENOMEM;
 }
 

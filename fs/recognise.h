@@ -13,8 +13,8 @@
  *            guest writes: read anew whenever they changed.
  * Not remembered   "empty" and "unknown", and what was seen of a file that is still being made
  *            (NODE_CREATED).
- * Fails as   facts: {"type": "unknown", "problem": "recognition of this file failed: ..."}.  A
- *            guest never gets an error from here.
+ * Fails as   facts: {"type": "unknown", "problem": "recognition of this file failed: ..."}, which
+ *            stand for ten seconds.  A guest never gets an error from here.
  * Threads    any.  At most one helper at a time looks at one file; others wait for it.  Takes up
  *            to five seconds when a helper hangs.  Call without locks.
  */

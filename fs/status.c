@@ -45,9 +45,78 @@ static struct running look(struct fs *fs, struct node *node)
 	return r;
 }
 
+static bool adds_up(const char *key)
+{
+	static const char *const counters[] = {"ops", "bytes", "errors", "waiting", "delayed",
+					       "delayed_us", "now"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
+		if (!strcmp(key, counters[i]))
+			return true;
+	return key[0] >= '0' && key[0] <= '9'; /* of a histogram of block sizes */
+}
+
+/* Counters add up; of latencies, shares and settings the larger one is told. */
+static void add_stats(json_t *to, json_t *from)
+{
+	const char *key;
+	json_t *value, *mine;
+
+	json_object_foreach (from, key, value) {
+		mine = json_object_get(to, key);
+		if (!mine || json_is_null(mine))
+			json_object_set(to, key, value);
+		else if (json_is_object(mine) && json_is_object(value))
+			add_stats(mine, value);
+		else if (json_is_integer(mine) && json_is_integer(value))
+			json_integer_set(mine, adds_up(key) ? json_integer_value(mine) +
+								      json_integer_value(value)
+							    : MAX(json_integer_value(mine),
+								  json_integer_value(value)));
+		else if (json_is_real(mine) && json_number_value(value) > json_real_value(mine))
+			json_real_set(mine, json_number_value(value));
+	}
+}
+
+static void add_running(struct running *to, struct running *part)
+{
+	if (part->open.way > to->open.way)
+		to->open.way = part->open.way;
+	to->open.opens = MAX(to->open.opens, part->open.opens);
+	to->has_disk |= part->has_disk;
+	to->waits |= part->waits;
+	if (part->has_stages) {
+		to->has_stages = true;
+		memcpy(to->digest, part->digest, sizeof to->digest);
+	}
+	add_stats(to->stats, part->stats);
+	json_decref(part->stats);
+}
+
+/* A disk runs where its extents run: the descriptor itself is read once and closed. */
+static struct running look_at_disk(struct fs *fs, struct node *node)
+{
+	_cleanup_(freep) struct handle *extents = NULL;
+	struct running whole = look(fs, node);
+	size_t n = 0;
+
+	if ((node->flags & NODE_DIRECTORY) || chain_extent_handles(fs, node, &extents, &n) < 0)
+		return whole;
+	for (size_t i = 0; i < n; i++) {
+		_node_ at = {.fs = fs, .node = nodes_known(fs->nodes, &extents[i])};
+		struct running part;
+
+		if (!at.node || at.node == node)
+			continue;
+		part = look(fs, at.node);
+		add_running(&whole, &part);
+	}
+	return whole;
+}
+
 json_t *status_stats(struct fs *fs, struct node *node)
 {
-	return look(fs, node).stats;
+	return look_at_disk(fs, node).stats;
 }
 
 /* ---- compliance -------------------------------------------------------------------------- */
@@ -95,7 +164,7 @@ static void judge(struct fs *fs, struct node *node, const struct running *run, s
 
 enum compliance status_compliance(struct fs *fs, struct node *node)
 {
-	struct running run = look(fs, node);
+	struct running run = look_at_disk(fs, node);
 	_cleanup_(judged_done) struct judged j;
 
 	judge(fs, node, &run, &j);
@@ -202,17 +271,20 @@ static const char *kind_name(const struct node *node, const struct stat *st, jso
 	return "disk";
 }
 
-static void put_contents(struct fs *fs, struct node *node, json_t *s, const char *kind)
+/* A file with a problem may be a disk that cannot be told. */
+static void put_contents(struct fs *fs, struct node *node, json_t *s, const char *kind,
+			 const json_t *facts)
 {
 	if (!strcmp(kind, "vm"))
 		json_object_set_new(s, "vm", vm_describe(fs, node));
-	else if (!strcmp(kind, "disk"))
+	else if (!strcmp(kind, "disk") || json_object_get(facts, "problem"))
 		json_object_set_new(s, "disk", chain_describe(fs, node));
 }
 
-static json_t *describe(struct fs *fs, struct node *node, const struct stat *st, const char *kind)
+static json_t *describe(struct fs *fs, struct node *node, const struct stat *st, const char *kind,
+			const json_t *facts)
 {
-	struct running run = look(fs, node);
+	struct running run = look_at_disk(fs, node);
 	_cleanup_(judged_done) struct judged j;
 	json_t *s = json_object();
 	char path[4096];
@@ -222,7 +294,7 @@ static json_t *describe(struct fs *fs, struct node *node, const struct stat *st,
 	json_object_set_new(s, "weir", json_integer(1));
 	json_object_set_new(s, "path", status_text(path));
 	json_object_set_new(s, "kind", json_string(kind));
-	put_contents(fs, node, s, kind);
+	put_contents(fs, node, s, kind, facts);
 	json_object_set_new(s, "size", json_integer(st->st_size));
 	json_object_set_new(s, "allocated", json_integer((json_int_t)st->st_blocks * 512));
 	if (j.cover.found)
@@ -250,9 +322,9 @@ static void add_disk(struct fs *fs, json_t *list, struct node *node)
 static void add_by_handles(struct fs *fs, json_t *list, const struct handle *handles, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		_node_ at = {.fs = fs, .node = nodes_known(fs->nodes, &handles[i])};
+		_node_ at = {.fs = fs};
 
-		if (at.node)
+		if (chain_node(fs, &handles[i], &at.node) == 0)
 			add_disk(fs, list, at.node);
 	}
 }
@@ -294,7 +366,7 @@ json_t *status_of(struct fs *fs, struct node *node, bool members)
 	if (S_ISREG(st.st_mode) && recognise(fs, node, &facts) < 0)
 		facts = NULL;
 	kind = kind_name(node, &st, facts);
-	s = describe(fs, node, &st, kind);
+	s = describe(fs, node, &st, kind, facts);
 	if (members && strcmp(kind, "disk") && strcmp(kind, "file"))
 		json_object_set_new(s, "disks", members_of(fs, node, kind));
 	json_decref(facts);

@@ -55,6 +55,15 @@ static int add_disk(struct fs *fs, const struct place *disk, struct handles *h)
 	return r;
 }
 
+/* Who gets the handle of a disk will ask for its node. */
+static void make_known(struct fs *fs, const struct place *disk)
+{
+	_node_ at = {.fs = fs};
+
+	if (chain_node(fs, &disk->handle, &at.node) < 0)
+		place_node(fs, disk->path, &at.node);
+}
+
 static int add_named(struct fs *fs, const struct place *vm, const json_t *facts, const char *key,
 		     bool disks, struct handles *h)
 {
@@ -68,8 +77,10 @@ static int add_named(struct fs *fs, const struct place *vm, const json_t *facts,
 		if (find_member(fs, vm, facts, name, &place, &why) < 0)
 			continue; /* status says it */
 		r = handles_add(h, &place.handle);
-		if (r == 0 && disks)
+		if (r == 0 && disks) {
+			make_known(fs, &place);
 			r = add_disk(fs, &place, h);
+		}
 		if (r < 0)
 			return r;
 	}

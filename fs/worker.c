@@ -25,9 +25,10 @@
 #include "fs/mount.h"
 #include "fs/open.h"
 #include "fs/orphan.h"
+#include "fs/recognise.h"
 
 #define BACKGROUND_THREADS 2
-#define IDLE_DESCRIPTORS   1024
+#define IDLE_DESCRIPTORS   512
 
 /* ---- the device number of the last mount -------------------------------------------------- */
 
@@ -140,6 +141,8 @@ static int build(struct fs *fs)
 	if (r == 0)
 		r = listings_new(&fs->listings);
 	if (r == 0)
+		r = recogniser_new(&fs->recogniser);
+	if (r == 0)
 		r = assignments_new(fs, &fs->assignments);
 	return r;
 }
@@ -207,6 +210,7 @@ static void stop(struct fs *fs)
 	session_free(fs->session);
 	pool_free(fs->pool);
 	assignments_free(fs->assignments);
+	recogniser_free(fs->recogniser);
 	nodes_free(fs->nodes);
 	listings_free(fs->listings);
 	opens_free(fs->opens);

@@ -256,7 +256,6 @@ def test_mount_type_weir_and_fstab(place, directory):
         fstab.write("%s %s weir nofail,x-systemd.requires=x,noauto,nodev,policy-xattr=trusted 0 0\n"
                     % (place.store, place.point))
     script = """set -e
-        mount --make-rprivate /
         mount -t overlay weir-test -o lowerdir="$1:/usr/sbin" /usr/sbin
         mount -t weir -o ro,noexec "$2" "$3"
         findmnt -no FSTYPE,OPTIONS --mountpoint "$3"
@@ -270,6 +269,8 @@ def test_mount_type_weir_and_fstab(place, directory):
                            place.point, directory + "/fstab"], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, check=False, timeout=40)
     out, err = done.stdout.decode().splitlines(), done.stderr.decode()
+    if "root filesystem propagation" in err:
+        pytest.skip("the root directory is no mount point here: a chroot")
     assert done.returncode == 0, err
     assert out[0].startswith("fuse.weir") and "ro," in out[0] and "noexec" in out[0]
     assert out[1].startswith("fuse.weir") and "rw," in out[1] and "nodev" in out[1]

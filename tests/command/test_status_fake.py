@@ -163,3 +163,16 @@ def test_events(directory):
         out = follow.communicate(timeout=SECONDS)[0]
     assert len(out.splitlines()) == 4 and "late.img" in out
     assert "not the root" in weir("events", "/usr", code=1)[1]
+
+
+def test_space_of_extents_is_the_disk_s(tree):
+    """USED adds up the files of a disk; --json has their statuses as "files"."""
+    answer(tree + "/vm1/vm1-flat.vmdk", "status",
+           {"weir": 1, "kind": "disk", "disk": {"type": "raw"}, "allocated": 8 << 20})
+    row = [line for line in lines(weir("status", tree)[0]) if line[0] == "vm1.vmdk"][0]
+    assert row[5:7] == ["8", "MiB"]
+    assert "Used          8 MiB" in weir("status", tree + "/vm1/vm1.vmdk")[0]
+    one = json.loads(weir("status", "--json", tree + "/vm1/vm1.vmdk")[0])[0]
+    assert [file["at"] for file in one["files"]] == [tree + "/vm1/vm1-flat.vmdk"]
+    disk(tree + "/vm1/out.vmdk", disk={"extents": [{"file": "../raw.img"}, {"file": "/etc/x"}]})
+    assert "files" not in json.loads(weir("status", "-j", tree + "/vm1/out.vmdk")[0])[0]

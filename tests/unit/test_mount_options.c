@@ -42,9 +42,9 @@ static void test_wrong(void)
 	refuses("passthrough=maybe", OPTIONS_STRICT, "on or off");
 	refuses("passthrough", OPTIONS_STRICT, "needs a value");
 	refuses("ro=yes", OPTIONS_STRICT, "takes no value");
-	refuses("threads=0", OPTIONS_STRICT, "from 1 to");
-	refuses("threads=8x", OPTIONS_STRICT, "from 1 to");
-	refuses("threads=+8", OPTIONS_STRICT, "from 1 to");
+	refuses("threads=0", OPTIONS_STRICT, "from 2 to");
+	refuses("threads=8x", OPTIONS_STRICT, "from 2 to");
+	refuses("threads=+8", OPTIONS_STRICT, "from 2 to");
 	refuses("policies=/not/there", OPTIONS_STRICT, "No such file");
 	refuses("state=/not/there", OPTIONS_STRICT, "No such file");
 	refuses("policy-group=no-such-group-here", OPTIONS_STRICT, "no such group");

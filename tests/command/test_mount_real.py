@@ -94,7 +94,7 @@ def test_wrong_places(place, store, point, sentence):
 
 def test_wrong_options(place):
     for options, sentence in [("passthru=on", "passthrough"), ("cache=blue", "auto or none"),
-                              ("threads=0", "from 1"), ("nofail", "unknown")]:
+                              ("threads=0", "from 2"), ("nofail", "unknown")]:
         assert sentence in weir("mount", "-o", options, place.store, place.point, code=2)[1]
 
 

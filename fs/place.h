@@ -14,6 +14,7 @@
 #include <limits.h>
 
 #include "fs/fs.h"
+#include "fs/place_join.h"
 
 struct place {
 	struct handle handle;
@@ -21,17 +22,8 @@ struct place {
 	char path[PATH_MAX];
 };
 
-enum place_flags {
-	PLACE_PARENT = 1, /* ".." may be in it, as in "../base/base.vmdk" */
-};
-
-/* Pure: @name, as a file in the directory @dir ("" is the root) gives it, as a path.
- * -EACCES: *ret_why is a static part of a sentence ("its name is absolute"). */
-int place_join(const char *dir, const char *name, unsigned flags, char *ret, size_t size,
-	       const char **ret_why);
-
-/* The file at @path.  -ENOENT: there is none; -EACCES: it is refused, *ret_why as above; or what
- * the system said. */
+/* The file at @path.  -ENOENT: there is none; -EACCES: it is refused, *ret_why as in
+ * fs/place_join.h; or what the system said. */
 int place_find(struct fs *fs, const char *path, struct place *ret, const char **ret_why);
 
 /* Where @node lies.  -ENOENT: not where it was last seen. */
@@ -43,8 +35,5 @@ int place_node(struct fs *fs, const char *path, struct node **ret);
 /* Both steps for a name given in the directory of @from. */
 int place_resolve(struct fs *fs, const struct place *from, const char *name, unsigned flags,
 		  struct place *ret, const char **ret_why);
-
-/* The directory part of @path: its length. */
-size_t place_directory(const char *path);
 
 #endif

@@ -2,6 +2,7 @@
 /* fs/cover.c - see fs/cover.h. */
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "fs/chain.h"
@@ -11,6 +12,7 @@
 #include "fs/recognise.h"
 #include "fs/recognise.h"
 
+#define LEASE_TRIES 5 /* 2 ms apart */
 #define MAX_DEPTH 64 /* of directories, and of snapshot chains */
 
 void cover_done(struct cover *c)
@@ -122,7 +124,7 @@ static bool find_related(struct fs *fs, const struct place *p, struct assigned *
 	struct assign_counts counts = assign_count(fs);
 	_cleanup_(fdref_putp) struct fdref *ref = NULL;
 
-	if (counts.files && p->handle.len && by_descriptor(fs, &p->handle, ret))
+	if (counts.files + counts.vms && p->handle.len && by_descriptor(fs, &p->handle, ret))
 		return true;
 	if (counts.files && node_fd(fs, p->dir, FD_PATH, &ref) == 0 &&
 	    by_name(fs, fdref_fd(ref), p->name, ret))
@@ -222,12 +224,10 @@ int cover_may_link(struct fs *fs, struct node *node, struct node *dir, const cha
 
 /* A write lease is granted only while nobody else has the file open: no passthrough handle or
  * mapping lives, whatever our counts say.  It is let go at once: only we open the way. */
-static bool lease_granted(struct fs *fs, struct node *node)
+static bool lease_tried(struct fs *fs, struct node *node)
 {
 	_cleanup_(closep) int fd = -1;
 
-	recognise_settle(fs, &node->handle);
-	recognise_settle(fs, &node->handle); /* the helper has it open while it looks */
 	if (!fdcache_forget(fs->fds, &node->handle))
 		return false; /* one of ours is in use this very moment */
 	fd = handle_open(fs->store->mount_fd, &node->handle, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -237,6 +237,22 @@ static bool lease_granted(struct fs *fs, struct node *node)
 		return errno == EINVAL || errno == EOPNOTSUPP; /* a filesystem without leases */
 	fcntl(fd, F_SETLEASE, F_UNLCK);
 	return true;
+}
+
+/* Not while the helper has the file open, and not at once refused: a descriptor of our own may be
+ * borrowed for a call or on its way to be closed this very moment. */
+static bool lease_granted(struct fs *fs, struct node *node)
+{
+	_cleanup_(recognise_hold_end) struct recognise_hold hold = {
+		.of = fs->recogniser, .handle = &node->handle};
+
+	recognise_hold_begin(&hold);
+	for (int i = 0; i < LEASE_TRIES; i++) {
+		if (lease_tried(fs, node))
+			return true;
+		nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+	}
+	return false;
 }
 
 int cover_claim(struct fs *fs, struct node *node, struct cover *ret)

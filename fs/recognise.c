@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/list.h"
 #include "base/log.h"
 #include "base/paths.h"
 #include "fs/events.h"
@@ -32,17 +31,10 @@ struct failure {
 struct recogniser {
 	pthread_mutex_t lock; /* protects busy and failures; a leaf */
 	pthread_cond_t changed;
-	struct list busy; /* struct look */
+	struct list busy; /* struct recognise_hold */
 	struct failure failures[FAILURES];
 	unsigned next_failure;
 	_Atomic bool told; /* that the helper is missing was logged */
-};
-
-/* Somebody looks at the file of @handle: on the stack of who does. */
-struct look {
-	struct list link;
-	struct recogniser *of;
-	const struct handle *handle;
 };
 
 int recogniser_new(struct recogniser **ret)
@@ -72,33 +64,24 @@ void recogniser_free(struct recogniser *r)
 static bool is_busy(struct recogniser *r, const struct handle *h)
 {
 	list_for_each (l, &r->busy)
-		if (handle_equal(list_entry(l, struct look, link)->handle, h))
+		if (handle_equal(list_entry(l, struct recognise_hold, link)->handle, h))
 			return true;
 	return false;
 }
 
-static void look_begin(struct look *look)
+void recognise_hold_begin(struct recognise_hold *hold)
 {
-	LOCKED(&look->of->lock);
-	while (is_busy(look->of, look->handle))
-		pthread_cond_wait(&look->of->changed, &look->of->lock);
-	list_append(&look->of->busy, &look->link);
+	LOCKED(&hold->of->lock);
+	while (is_busy(hold->of, hold->handle))
+		pthread_cond_wait(&hold->of->changed, &hold->of->lock);
+	list_append(&hold->of->busy, &hold->link);
 }
 
-static void look_end(struct look *look)
+void recognise_hold_end(struct recognise_hold *hold)
 {
-	LOCKED(&look->of->lock);
-	list_remove(&look->link);
-	pthread_cond_broadcast(&look->of->changed);
-}
-
-void recognise_settle(struct fs *fs, const struct handle *h)
-{
-	struct recogniser *r = fs->recogniser;
-
-	LOCKED(&r->lock);
-	while (is_busy(r, h))
-		pthread_cond_wait(&r->changed, &r->lock);
+	LOCKED(&hold->of->lock);
+	list_remove(&hold->link);
+	pthread_cond_broadcast(&hold->of->changed);
 }
 
 /* ---- failures ---------------------------------------------------------------------------- */
@@ -153,10 +136,10 @@ static int ask(struct fs *fs, int fd, char **ret, char **ret_why)
 }
 
 /* A descriptor of our own, not the cache's: that may be open for writing as well, and the helper
- * must not get one it could write to. */
+ * must not get one it could write to.  O_NONBLOCK: somebody else's lease is not waited for. */
 static int open_to_read(struct fs *fs, const struct handle *h)
 {
-	return handle_open(fs->store->mount_fd, h, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return handle_open(fs->store->mount_fd, h, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
 static int look_inside(struct fs *fs, const struct handle *h, json_t **ret)
@@ -283,11 +266,12 @@ static int attributes(struct fs *fs, const struct handle *h, struct stat *ret)
 
 static int recognise_file(struct fs *fs, const struct handle *h, bool making, json_t **ret)
 {
-	_cleanup_(look_end) struct look mine = {.of = fs->recogniser, .handle = h};
+	_cleanup_(recognise_hold_end) struct recognise_hold mine = {
+		.of = fs->recogniser, .handle = h};
 	struct stat st;
 	int r;
 
-	look_begin(&mine);
+	recognise_hold_begin(&mine);
 	r = attributes(fs, h, &st);
 	if (r < 0)
 		return r;
@@ -412,11 +396,12 @@ void recognise_before_write(struct fs *fs, struct node *node)
 
 void recognise_emptied(struct fs *fs, struct node *node)
 {
-	_cleanup_(look_end) struct look mine = {.of = fs->recogniser, .handle = &node->handle};
+	_cleanup_(recognise_hold_end) struct recognise_hold mine = {
+		.of = fs->recogniser, .handle = &node->handle};
 	_cleanup_(json_decrefp) json_t *facts = NULL;
 	int r;
 
-	look_begin(&mine); /* who looked before must not remember after */
+	recognise_hold_begin(&mine); /* who looked before must not remember after */
 	if (open_glance(fs, node).writers)
 		atomic_fetch_or(&node->flags, NODE_CREATED);
 	atomic_fetch_and(&node->flags, ~(uint32_t)NODE_CLASSIFIED);

@@ -23,6 +23,7 @@
 
 #include <jansson.h>
 
+#include "base/list.h"
 #include "fs/fs.h"
 
 struct recogniser;
@@ -54,7 +55,13 @@ void recognise_before_write(struct fs *fs, struct node *node);
 /* The file was truncated to nothing by its owner: what it becomes is decided anew. */
 void recognise_emptied(struct fs *fs, struct node *node);
 
-/* Wait until no helper has the file open: before a lease is asked for. */
-void recognise_settle(struct fs *fs, const struct handle *h);
+/* No helper has the file open, and none starts: while a lease on it is asked for. */
+struct recognise_hold {
+	struct list link;
+	struct recogniser *of;
+	const struct handle *handle;
+};
+void recognise_hold_begin(struct recognise_hold *hold); /* may wait for a helper */
+void recognise_hold_end(struct recognise_hold *hold);
 
 #endif

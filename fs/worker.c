@@ -232,6 +232,7 @@ static void block_signals(sigset_t *set)
 	sigaddset(set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGIO, SIG_IGN); /* somebody opened a file while we held a lease on it */
 }
 
 static void *handle_signals(void *data)

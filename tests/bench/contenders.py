@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who is compared: how each one is built, mounted over its own files, and checked.
 
-A contender owns a directory of JOBS disk images, written in full beforehand. mount()
-makes them reachable in self.directory with the cache setting of the shape; unmount()
-ends that. What a contender cannot do is a machine.Failed with a sentence.
+All stand over the same JOBS disk images, written in full beforehand: on a virtual disk equal
+files at different places can differ in speed by a factor of two. Therefore one contender is
+mounted at a time: mount() makes the images reachable in self.directory with the cache setting
+of the shape; unmount() ends that. What a contender cannot do is a machine.Failed with a
+sentence. Only gocryptfs has files of its own, encrypted ones.
 
   native       the backing directory itself
   weir         weir, no policy: the kernel's FUSE passthrough
@@ -53,7 +55,7 @@ class Contender:
     def __init__(self, place, build):
         self.place = place
         self.build = build
-        self.backing = place.directory(self.name, "backing")
+        self.backing = place.directory("datastore")
         self.directory = self.backing
         self.daemon = None
         self.note = print               # takes a sentence for the report
@@ -62,8 +64,11 @@ class Contender:
         return [os.path.join(self.directory, f"disk{n}.img") for n in range(JOBS)]
 
     def prepare(self, size):
-        for path in self.images():
-            fill(path, size)
+        """Write the images unless another contender did."""
+        for number in range(JOBS):
+            path = os.path.join(self.backing, f"disk{number}.img")
+            if not os.path.exists(path):
+                fill(path, size)
 
     def mount(self, cache):
         """Nothing to mount."""
@@ -73,20 +78,23 @@ class Contender:
             self.place.stop(self.daemon)
             self.daemon = None
 
-    def warm(self):
-        """Read every image once through the contender."""
-        for path in self.images():
+    def backing_files(self):
+        return [os.path.join(self.backing, name) for name in sorted(os.listdir(self.backing))
+                if os.path.isfile(os.path.join(self.backing, name))]
+
+    def warm(self, through_mount):
+        """The backing's page cache holds every image, the mount's too if asked."""
+        for path in self.backing_files() + (self.images() if through_mount else []):
             with open(path, "rb", buffering=0) as image:
                 while image.read(1 << 20):
                     pass
 
     def settle(self):
         """No write of this contender is still on its way to the disk afterwards."""
-        for folder, _, names in os.walk(self.backing):
-            for name in names:
-                fd = os.open(os.path.join(folder, name), os.O_RDONLY)
-                os.fsync(fd)
-                os.close(fd)
+        for path in self.backing_files():
+            fd = os.open(path, os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
 
 
 class Mounted(Contender):
@@ -94,11 +102,7 @@ class Mounted(Contender):
 
     def __init__(self, place, build):
         super().__init__(place, build)
-        self.directory = place.directory(self.name, "mnt")
-
-    def prepare(self, size):
-        for number in range(JOBS):
-            fill(os.path.join(self.backing, f"disk{number}.img"), size)
+        self.directory = place.directory(self.name)
 
     def mount(self, cache):
         self.daemon = self.place.start(self.command(cache), [self.directory])
@@ -167,15 +171,19 @@ class WeirPolicy(WeirDaemon):
     def check(self):
         for path in self.images():
             try:
-                attached = os.getxattr(path, "user.weir.policy") == b"bench"
-            except OSError:
-                attached = False
-            if not attached:
-                try:
-                    os.setxattr(path, "user.weir.policy", b"bench")
-                except OSError as problem:
-                    raise Failed(f"attaching the policy: {problem.strerror}") from None
+                os.setxattr(path, "user.weir.policy", b"bench")
+            except OSError as problem:
+                raise Failed(f"attaching the policy: {problem.strerror}") from None
         super().check()
+
+    def unmount(self):
+        """The others serve the same images: without a policy."""
+        for path in self.images() if self.daemon else []:
+            try:
+                os.removexattr(path, "user.weir.policy")
+            except OSError as problem:
+                self.note(f"{self.name}: clearing the policy: {problem.strerror}")
+        super().unmount()
 
 
 def build_passthrough_ll(place):
@@ -205,15 +213,21 @@ class Gocryptfs(Mounted):
     title = "gocryptfs"
     families = ("buffered", "direct")
 
+    def __init__(self, place, build):
+        super().__init__(place, build)
+        self.backing = place.directory("encrypted")
+
     def prepare(self, size):
         if not shutil.which("gocryptfs"):
             raise Failed("gocryptfs is not installed")
         machine.run(["gocryptfs", "-init", "-q", "-scryptn", "10", "-extpass", "echo bench",
                      self.backing])
         self.mount("auto")
-        for path in self.images():
-            fill(path, size)
-        self.unmount()
+        try:
+            for path in self.images():
+                fill(path, size)
+        finally:
+            self.unmount()
 
     def command(self, cache):
         return ["gocryptfs", "-fg", "-q", "-nosyslog", "-extpass", "echo bench",
@@ -235,7 +249,7 @@ class QemuFuse(Mounted):
     def mount(self, cache):
         argv = ["qemu-storage-daemon"]
         for number, path in enumerate(self.images()):
-            argv += ["--blockdev", f"driver=file,node-name=file{number},"
+            argv += ["--blockdev", f"driver=file,node-name=file{number},locking=off,"
                                    f"filename={self.backing}/disk{number}.img",
                      "--blockdev", f"driver=raw,node-name=raw{number},file=file{number}",
                      "--export", f"type=fuse,id=export{number},node-name=raw{number},"

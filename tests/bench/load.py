@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs the shapes: each family mounts its contenders once, then takes turns.
+"""Runs the shapes, the contenders taking turns.
 
 Order: in every round each shape goes through all contenders, and each round begins with
-another contender, so that whatever else the machine does hits all alike.
+another contender, so that whatever else the machine does hits all alike. Each measurement
+has a fresh mount over clean files that the backing's page cache holds.
 """
 
 import shapes
@@ -27,41 +28,37 @@ class Load:
 
     def run(self, chosen):
         for family in dict.fromkeys(shape.family for shape in chosen):
-            group = [shape for shape in chosen if shape.family == family]
-            self._family(family, group)
+            self._family(family, [shape for shape in chosen if shape.family == family])
 
     def _family(self, family, group):
         running = []
-        try:
-            for contender in self.contenders:
-                if family not in contender.families:
-                    self._skip(group, contender, "no such setting")
-                elif self._start(contender, group):
-                    running.append(contender)
-            self._probed.clear()
-            for round_number in range(self.plan.rounds):
-                for shape in group:
-                    self.say(f"{shape.name}: round {round_number + 1} of {self.plan.rounds}")
-                    for contender in take_turns(running, round_number):
-                        self._one(shape, contender, round_number)
-        finally:
-            for contender in running:
-                contender.unmount()
+        for contender in self.contenders:
+            if family not in contender.families:
+                self._skip(group, contender, "no such setting")
+            elif self._prepare(contender, group):
+                running.append(contender)
+        self._probed.clear()
+        for round_number in range(self.plan.rounds):
+            for shape in group:
+                self.say(f"{shape.name}: round {round_number + 1} of {self.plan.rounds}")
+                for contender in take_turns(running, round_number):
+                    self._one(shape, contender, round_number)
 
-    def _start(self, contender, group):
+    def _prepare(self, contender, group):
+        """Its files are there and it can be mounted; else it is skipped in the whole family."""
         try:
             if contender.name not in self._ready:
-                self.say(f"writing the files of {contender.name}")
+                self.say(f"preparing {contender.name}")
                 contender.prepare(self.plan.size)
                 self._ready.add(contender.name)
             contender.mount(group[0].cache)
-            contender.warm()
             return True
         except (Failed, OSError) as problem:
-            contender.unmount()
             self._skip(group, contender, str(problem))
             self.say(f"SKIPPED {contender.name}: {problem}")
             return False
+        finally:
+            contender.unmount()
 
     def _skip(self, group, contender, why):
         for shape in group:
@@ -73,16 +70,20 @@ class Load:
                 (peer and round_number >= self.plan.peer_rounds):
             return
         try:
+            contender.mount(shape.cache)
             self._check_direct(shape, contender)
+            contender.warm(through_mount=shape.family == "buffered" and not shape.writes)
             result = shapes.measure(shape, contender.directory, self.plan.size,
                                     self.plan.runtime_ms)
-        except Failed as problem:
+        except (Failed, OSError) as problem:
             self.samples.skip(shape.name, contender.name, str(problem))
             return
+        finally:
+            contender.unmount()
+            if shape.writes:
+                contender.settle()
         for measure, (value, unit) in result.items():
             self.samples.add(shape.name, contender.name, round_number, value, unit, measure)
-        if shape.writes:
-            contender.settle()
 
     def _check_direct(self, shape, contender):
         if not shape.direct:

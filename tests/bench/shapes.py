@@ -14,8 +14,8 @@ Three families:
             to the daemon, the backing's page cache answers. Only the contenders that
             have such a setting; "native" is the buffered backing file.
 
-Files are written beforehand (no holes) and fit in memory. Before a write shape is left,
-the backing file is synced, outside the measured time.
+Files are written beforehand (no holes) and fit in memory. Each measurement begins with clean
+files that the backing's page cache holds, in the buffered read shapes the mount's too.
 """
 
 import json

@@ -116,11 +116,15 @@ static int one_option(struct options *o, char *option)
 	return complain(option, "is not known; see weir(8), MOUNT OPTIONS");
 }
 
-static int option_list(struct options *o, char *list)
+/* A copy is cut up: the words of the command line stay as `ps` shows them. */
+static int option_list(struct options *o, const char *list)
 {
+	_cleanup_(freep) char *copy = strdup(list);
 	char *next;
 
-	for (char *at = list; at; at = next) {
+	if (!copy)
+		return -ENOMEM;
+	for (char *at = copy; at; at = next) {
 		next = strchr(at, ',');
 		if (next)
 			*next++ = 0;

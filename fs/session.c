@@ -12,7 +12,7 @@
 #include "fs/session.h"
 
 #define MESSAGE_SIZE    (SESSION_BUFFER + 4096u) /* a write of 1 MiB with its headers */
-#define SPARE_READERS   4u /* threads that may wait in read(2) at once */
+#define SPARE_READERS   10u /* threads that may wait in read(2) at once */
 #define MAX_BACKGROUND  512u
 
 struct thread {
@@ -35,7 +35,8 @@ struct session {
 	pthread_cond_t wake;  /* parked threads wait here */
 	pthread_cond_t ended; /* session_run waits here */
 	struct thread threads[SLATE_THREADS];
-	unsigned limit, started, readers, parked;
+	unsigned limit, started, parked;
+	_Atomic unsigned readers, ready; /* changed also without the lock: hints of when to take it */
 	struct io *ready_first, **ready_last;
 	_Atomic bool stop;
 	int error;
@@ -233,6 +234,7 @@ void session_ready(struct session *s, struct io *list)
 	*s->ready_last = list;
 	for (; list; list = list->next) {
 		s->ready_last = &list->next;
+		s->ready++;
 		wake_one(s);
 	}
 }
@@ -242,6 +244,7 @@ static struct io *take_ready(struct session *s)
 	struct io *io = s->ready_first;
 
 	if (io) {
+		s->ready--;
 		s->ready_first = io->next;
 		if (!s->ready_first)
 			s->ready_last = &s->ready_first;
@@ -255,6 +258,10 @@ static struct io *next_work(struct session *s)
 {
 	struct io *io;
 
+	if (!s->ready && s->readers < SPARE_READERS) { /* nearly always, and without the lock */
+		s->readers++;
+		return NULL;
+	}
 	LOCKED(&s->lock);
 	while (!(io = take_ready(s)) && s->readers >= SPARE_READERS && !s->stop) {
 		s->parked++;
@@ -268,9 +275,10 @@ static struct io *next_work(struct session *s)
 
 static void left_reading(struct session *s)
 {
+	if (--s->readers)
+		return;
 	LOCKED(&s->lock);
-	s->readers--;
-	if (s->readers == 0 && !s->stop)
+	if (!s->readers && !s->stop)
 		wake_one(s);
 }
 

@@ -139,9 +139,12 @@ def test_a_hard_link_keeps_it(weir):
 def test_a_removed_directory_is_empty_and_dead(weir):
     os.mkdir(weir.in_mount("d"))
     fd = os.open(weir.in_mount("d"), os.O_RDONLY | os.O_DIRECTORY)
-    os.rmdir(weir.in_mount("d"))
-    assert os.listdir(fd) == []
-    assert os.fstat(fd).st_nlink == 0
-    with pytest.raises(FileNotFoundError):
-        os.open("x", os.O_CREAT | os.O_RDWR, dir_fd=fd)
-    os.close(fd)
+    try:
+        os.rmdir(weir.in_mount("d"))
+        assert os.listdir(fd) == []
+        assert os.fstat(fd).st_nlink == 0
+        with pytest.raises(FileNotFoundError):
+            os.open("x", os.O_CREAT | os.O_RDWR, dir_fd=fd)
+        os.fsync(fd)
+    finally:
+        os.close(fd)

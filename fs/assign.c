@@ -215,18 +215,27 @@ static struct part **part_bucket(struct assignments *a, const struct handle *h)
 	return &a->parts[handle_hash(h) % BUCKETS];
 }
 
-int assign_owner(struct fs *fs, const struct handle *part, struct handle *ret)
+/* A disk's extent is the disk's and, by what the .vmx says, the VM's as well. */
+static bool find_owner(struct assignments *a, const struct handle *part, bool vm,
+		       struct handle *ret)
 {
-	struct assignments *a = fs->assignments;
-
 	LOCKED(&a->lock);
 	for (struct part *p = *part_bucket(a, part); p; p = p->next) {
-		if (!handle_equal(&p->part, part))
+		struct row *row = handle_equal(&p->part, part) ? find_row(a, &p->owner) : NULL;
+
+		if (!row || !!(row->a.flags & CATALOG_DISK_VM) != vm)
 			continue;
 		*ret = p->owner;
-		return 0;
+		return true;
 	}
-	return -ENOENT;
+	return false;
+}
+
+bool assign_owner(struct fs *fs, const struct handle *part, bool vm, struct assigned *ret)
+{
+	struct handle owner;
+
+	return find_owner(fs->assignments, part, vm, &owner) && assign_find(fs, &owner, ret);
 }
 
 static void drop_parts_of(struct assignments *a, const struct handle *owner)

@@ -51,9 +51,9 @@ struct assign_counts assign_count(struct fs *fs);
 /* The assignments of .vmx files in directory @dir: a copy (malloc'ed); how many. */
 size_t assign_vms_in(struct fs *fs, uint64_t dir, struct assigned **ret);
 
-/* What recognition saw: the descriptor that has @part as an extent, the VM that names it.
- * -ENOENT: none with an assignment is known. */
-int assign_owner(struct fs *fs, const struct handle *part, struct handle *ret);
+/* What recognition saw: the descriptor that has @part as an extent, or with @vm the VM that names
+ * it.  False: none with an assignment is known. */
+bool assign_owner(struct fs *fs, const struct handle *part, bool vm, struct assigned *ret);
 
 /* A copy of all of them (malloc'ed); how many. */
 size_t assign_all(struct fs *fs, struct assigned **ret);

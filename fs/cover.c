@@ -32,14 +32,33 @@ size_t cover_depth(const struct cover *c)
 
 /* ---- the disk it belongs to -------------------------------------------------------------- */
 
-/* A name in the file's directory, when the file there has an assignment. */
+/* The disk that a descriptor says it is of: whose extent it is, or the snapshot's parent, and so on.
+ * Remembered facts only. */
+static bool by_descriptor(struct fs *fs, const struct handle *h, struct assigned *ret)
+{
+	struct handle at = *h, next;
+
+	for (int depth = 0; depth < MAX_DEPTH; depth++) {
+		if (assign_owner(fs, &at, false, ret))
+			return true;
+		if (chain_parent(fs, &at, &next) < 0)
+			return false;
+		if (assign_find(fs, &next, ret))
+			return true;
+		at = next;
+	}
+	return false;
+}
+
+/* The file of that name in the same directory has an assignment, or is part of what has one: the
+ * data of a snapshot is named after the snapshot, and that one's parent may be called anything. */
 static bool named_in(struct fs *fs, int dirfd, const char *name, struct assigned *ret)
 {
 	struct handle h;
 	int mount_id;
 
 	return handle_get(dirfd, name, &h, &mount_id) == 0 && mount_id == fs->store->mount_id &&
-	       assign_find(fs, &h, ret);
+	       (assign_find(fs, &h, ret) || by_descriptor(fs, &h, ret));
 }
 
 static bool by_name(struct fs *fs, int dirfd, const char *name, struct assigned *ret)
@@ -50,21 +69,6 @@ static bool by_name(struct fs *fs, int dirfd, const char *name, struct assigned 
 	for (size_t i = 0; i < n; i++)
 		if (named_in(fs, dirfd, bases[i], ret))
 			return true;
-	return false;
-}
-
-/* What a descriptor says: the snapshot's parent, or whose extent it is.  Remembered facts only. */
-static bool by_descriptor(struct fs *fs, const struct handle *h, struct assigned *ret)
-{
-	struct handle at = *h, next;
-
-	for (int depth = 0; depth < MAX_DEPTH; depth++) {
-		if (assign_owner(fs, &at, &next) < 0 && chain_parent(fs, &at, &next) < 0)
-			return false;
-		if (assign_find(fs, &next, ret))
-			return true;
-		at = next;
-	}
 	return false;
 }
 
@@ -128,6 +132,8 @@ static bool find_related(struct fs *fs, const struct place *p, struct assigned *
 		return true;
 	if (counts.files && node_fd(fs, p->dir, FD_PATH, &ref) == 0 &&
 	    by_name(fs, fdref_fd(ref), p->name, ret))
+		return true;
+	if (counts.vms && p->handle.len && assign_owner(fs, &p->handle, true, ret))
 		return true;
 	if (counts.vms && by_vm(fs, p->dir->id, p->name, ret))
 		return true;

@@ -5,8 +5,8 @@
  *     its own
  *     that of the disk it belongs to: whose extent or snapshot it is by what recognition saw, or,
  *         before a descriptor says so, by its name (-000001, -flat, ...: fs/family.h)
- *     that of its VM: a .vmx in the same directory whose stem its name begins with, or the only
- *         one there with an assignment
+ *     that of its VM: the .vmx that names it, or one in the same directory whose stem its name
+ *         begins with, or the only one there with an assignment
  *     that of the nearest directory above
  *
  * No state.  Called without locks; makes system calls.

@@ -247,6 +247,27 @@ def test_a_vm_covers_its_disks(both):
     assert not covered(one) and not covered(two)
 
 
+def test_a_disk_goes_before_its_vm(both):
+    """Whichever was attached first."""
+    folder = both.in_mount("vm1")
+    vmx = make_vmx(folder, "vm1", "vm1.vmdk")
+    vmdk = make_vmdk(folder, "vm1")
+    attach(vmdk, "watch")
+    attach(vmx, "slow")
+    assert covered(os.path.join(folder, "vm1-flat.vmdk")) == ("watch", "vm1/vm1.vmdk")
+
+
+def test_a_vm_covers_its_disk_elsewhere(both):
+    """The .vmx names it; its place and its own name say nothing."""
+    make_vmdk(both.in_mount("data"), "big")
+    other = make_vmdk(both.in_mount("data"), "other")
+    vmx = make_vmx(both.in_mount("vm1"), "vm1", "../data/big.vmdk")
+    attach(vmx, "slow")
+    for name in ("big.vmdk", "big-flat.vmdk"):
+        assert covered(both.in_mount("data", name)) == ("slow", "vm1/vm1.vmx")
+    assert not covered(other)
+
+
 def test_two_vms_in_one_directory(both):
     folder = both.in_mount("vms")
     for name, policy in (("web", "slow"), ("db", "watch")):

@@ -350,6 +350,7 @@ int assign_apply(struct fs *fs, struct node *top, char **ret_why)
 	n = assign_all(fs, &all);
 	first = cover_find(fs, top, &cover);
 	for (size_t i = 0; i < n; i++) {
+		_cleanup_(freep) char *why = NULL;
 		struct assigned a;
 
 		if (!is_below(fs, all[i].node, top) &&
@@ -357,9 +358,11 @@ int assign_apply(struct fs *fs, struct node *top, char **ret_why)
 			continue;
 		if (!assign_find(fs, &all[i].handle, &a))
 			continue;
-		r = apply_one(fs, &a, first ? NULL : ret_why);
-		if (r < 0 && !first)
+		r = apply_one(fs, &a, &why);
+		if (r < 0 && !first) {
 			first = r;
+			*ret_why = TAKE_PTR(why);
+		}
 	}
 	return first;
 }

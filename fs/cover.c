@@ -32,14 +32,14 @@ size_t cover_depth(const struct cover *c)
 
 /* ---- the disk it belongs to -------------------------------------------------------------- */
 
-/* The disk that a descriptor says it is of: whose extent it is, or the snapshot's parent, and so on.
- * Remembered facts only. */
-static bool by_descriptor(struct fs *fs, const struct handle *h, struct assigned *ret)
+/* The disk that a descriptor says it is of: whose extent it is, or the snapshot's parent, and so on;
+ * with @vm the VM that names one of them.  Remembered facts only. */
+static bool by_descriptor(struct fs *fs, const struct handle *h, bool vm, struct assigned *ret)
 {
 	struct handle at = *h, next;
 
 	for (int depth = 0; depth < MAX_DEPTH; depth++) {
-		if (assign_owner(fs, &at, false, ret))
+		if (assign_owner(fs, &at, vm, ret))
 			return true;
 		if (chain_parent(fs, &at, &next) < 0)
 			return false;
@@ -58,7 +58,7 @@ static bool named_in(struct fs *fs, int dirfd, const char *name, struct assigned
 	int mount_id;
 
 	return handle_get(dirfd, name, &h, &mount_id) == 0 && mount_id == fs->store->mount_id &&
-	       (assign_find(fs, &h, ret) || by_descriptor(fs, &h, ret));
+	       (assign_find(fs, &h, ret) || by_descriptor(fs, &h, false, ret));
 }
 
 static bool by_name(struct fs *fs, int dirfd, const char *name, struct assigned *ret)
@@ -128,12 +128,12 @@ static bool find_related(struct fs *fs, const struct place *p, struct assigned *
 	struct assign_counts counts = assign_count(fs);
 	_cleanup_(fdref_putp) struct fdref *ref = NULL;
 
-	if (counts.files + counts.vms && p->handle.len && by_descriptor(fs, &p->handle, ret))
+	if (counts.files && p->handle.len && by_descriptor(fs, &p->handle, false, ret))
 		return true;
 	if (counts.files && node_fd(fs, p->dir, FD_PATH, &ref) == 0 &&
 	    by_name(fs, fdref_fd(ref), p->name, ret))
 		return true;
-	if (counts.vms && p->handle.len && assign_owner(fs, &p->handle, true, ret))
+	if (counts.vms && p->handle.len && by_descriptor(fs, &p->handle, true, ret))
 		return true;
 	if (counts.vms && by_vm(fs, p->dir->id, p->name, ret))
 		return true;
@@ -259,6 +259,19 @@ static bool lease_granted(struct fs *fs, struct node *node)
 		nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
 	}
 	return false;
+}
+
+bool cover_is_held(struct fs *fs, struct node *node)
+{
+	struct stat st;
+	bool held;
+
+	if (node_attributes(fs, node, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	open_begin(fs, node);
+	held = !node->open && !node->disk && !lease_granted(fs, node);
+	open_end(fs, node);
+	return held;
 }
 
 int cover_claim(struct fs *fs, struct node *node, struct cover *ret)

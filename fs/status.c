@@ -134,6 +134,17 @@ static void judged_done(struct judged *j)
 	policy_unref(j->file);
 }
 
+/* What the next open of a closed file would meet is pending already. */
+static bool is_pending(struct fs *fs, struct node *node, const struct running *run,
+		       const struct cover *cover)
+{
+	if (!cover_depth(cover))
+		return false;
+	if (run->open.way == WAY_CLOSED)
+		return cover_is_held(fs, node);
+	return run->open.way == WAY_PASSTHROUGH || run->waits;
+}
+
 static void judge(struct fs *fs, struct node *node, const struct running *run, struct judged *j)
 {
 	struct compliance_facts facts = {.covered = true};
@@ -153,8 +164,7 @@ static void judge(struct fs *fs, struct node *node, const struct running *run, s
 	facts.applied_digest_same =
 		j->file && !memcmp(policy_digest(j->file), j->cover.by.digest, 32);
 	facts.in_use = run->has_disk;
-	facts.pending = cover_depth(&j->cover) &&
-			(run->open.way == WAY_PASSTHROUGH || run->waits);
+	facts.pending = is_pending(fs, node, run, &j->cover);
 	facts.stack_matches = cover_depth(&j->cover)
 				      ? run->has_stages &&
 						!memcmp(run->digest, j->cover.by.digest, 32)

@@ -105,6 +105,17 @@ def test_whatever_it_is_attached_to(past, children, what):
     in_force_at_next_open(flat)
 
 
+def test_a_policy_on_a_directory_of_special_files(past):
+    """Asking for a lease must not open a device or wait for a FIFO's other end."""
+    folder = past.in_mount("d")
+    os.mkdir(folder)
+    os.mkfifo(os.path.join(folder, "fifo"))
+    os.symlink("fifo", os.path.join(folder, "link"))
+    attach(folder, "watch")
+    assert compliance(folder) == "compliant"
+    assert os.getxattr(os.path.join(folder, "fifo"), "trusted.weir.compliance") == b"compliant"
+
+
 def test_opens_race_with_the_last_close(past, children):
     """A policy attached while others open and close: in the end it is in force, bytes right."""
     for i in range(20):

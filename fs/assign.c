@@ -35,6 +35,7 @@ struct assignments {
 	struct row *rows[BUCKETS];
 	struct part *parts[BUCKETS];
 	struct assign_counts counts;
+	uint32_t beside[BUCKETS]; /* files and VMs with an assignment, by a hash of their directory */
 	struct applied_set *applied;
 	const char *directories[PATHS_POLICY_DIRS_MAX];
 	struct { uint64_t node; char *why; } refusals[REFUSALS];
@@ -83,6 +84,25 @@ struct assign_counts assign_count(struct fs *fs)
 	return fs->assignments->counts;
 }
 
+/* ---- beside ------------------------------------------------------------------------------ */
+
+static uint32_t *beside(struct assignments *a, uint64_t dir)
+{
+	return &a->beside[(dir * 0x9e3779b97f4a7c15ull >> 40) % BUCKETS];
+}
+
+static void count_beside(struct assignments *a, const struct assigned *row, int by)
+{
+	if (!(row->flags & CATALOG_DISK_DIRECTORY))
+		*beside(a, row->dir) += (uint32_t)by;
+}
+
+bool assign_beside(struct fs *fs, uint64_t dir)
+{
+	LOCKED(&fs->assignments->lock);
+	return *beside(fs->assignments, dir);
+}
+
 /* ---- rows -------------------------------------------------------------------------------- */
 
 int assign_put_row(struct fs *fs, const struct assigned *assigned, bool complete)
@@ -97,6 +117,7 @@ int assign_put_row(struct fs *fs, const struct assigned *assigned, bool complete
 	if (row) {
 		free(fresh);
 		--*counter(a, row->a.flags);
+		count_beside(a, &row->a, -1);
 	} else {
 		row = fresh;
 		row->next = *bucket(a, &assigned->handle);
@@ -105,6 +126,7 @@ int assign_put_row(struct fs *fs, const struct assigned *assigned, bool complete
 	row->a = *assigned;
 	row->complete = complete;
 	++*counter(a, assigned->flags);
+	count_beside(a, assigned, 1);
 	return 0;
 }
 
@@ -121,6 +143,7 @@ void assign_drop_row(struct fs *fs, const struct handle *h)
 		return;
 	*at = row->next;
 	--*counter(a, row->a.flags);
+	count_beside(a, &row->a, -1);
 	free(row);
 }
 
@@ -204,8 +227,11 @@ void assign_file_moved(struct fs *fs, struct node *node)
 
 	LOCKED(&fs->assignments->lock);
 	row = find_row(fs->assignments, &node->handle);
-	if (row)
-		row->a.dir = dir;
+	if (!row)
+		return;
+	count_beside(fs->assignments, &row->a, -1);
+	row->a.dir = dir;
+	count_beside(fs->assignments, &row->a, 1);
 }
 
 /* ---- parts ------------------------------------------------------------------------------- */

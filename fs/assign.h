@@ -26,7 +26,7 @@ struct assigned {
 	struct disk_id id;
 	struct handle handle;
 	uint64_t node;      /* of the object; 0: unknown */
-	uint64_t dir;       /* of a VM: where its .vmx lies */
+	uint64_t dir;       /* where it lies; 0: unknown */
 	uint32_t flags;     /* enum catalog_disk_flags */
 	uint64_t version;
 	uint8_t digest[32];
@@ -50,6 +50,10 @@ struct assign_counts assign_count(struct fs *fs);
 
 /* The assignments of .vmx files in directory @dir: a copy (malloc'ed); how many. */
 size_t assign_vms_in(struct fs *fs, uint64_t dir, struct assigned **ret);
+
+/* True when a file or VM with an assignment lies in directory @dir (or, by chance of a hash, in
+ * another one): then a new file there does not pass through, so that it can be given a policy. */
+bool assign_beside(struct fs *fs, uint64_t dir);
 
 /* What recognition saw: the descriptor that has @part as an extent, or with @vm the VM that names
  * it.  False: none with an assignment is known. */

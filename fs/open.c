@@ -117,12 +117,19 @@ static bool has_set_id(const struct stat *st)
 	return st->st_mode & (S_ISUID | S_ISGID);
 }
 
+/* It may turn out to be part of that disk, or of its VM. */
+static bool is_new_beside_disk(struct fs *fs, struct node *node)
+{
+	return (node->flags & NODE_CREATED) && assign_beside(fs, node_parent(fs->nodes, node));
+}
+
 /* O_APPEND: the kernel opens the backing file with it, and fcntl(F_SETFL) that takes it away later
  * does not reach that file: writes would go to the end all the same. */
 static bool may_pass_through(struct fs *fs, struct node *node, int flags, const struct stat *st)
 {
 	return session_abilities(fs->session)->passthrough && !node->disk && !has_set_id(st) &&
-	       !(flags & O_APPEND) && !cover_needs_daemon(fs, node);
+	       !(flags & O_APPEND) && !is_new_beside_disk(fs, node) &&
+	       !cover_needs_daemon(fs, node);
 }
 
 static int first_open(struct fs *fs, struct node *node, int flags, struct slate_open *state)

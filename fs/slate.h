@@ -42,7 +42,7 @@ struct slate_thread {
 	uint32_t opcode;
 	uint32_t state; /* enum slate_request_state */
 	int32_t outcome; /* of a finished one: 0 or a negative errno */
-	uint32_t checksum;
+	uint32_t zero;
 	struct handle before, before2; /* len 0: the name was free, or was not asked */
 	char name[256], name2[256];
 };
@@ -52,8 +52,8 @@ enum slate_request_state { SLATE_IDLE, SLATE_RUNNING, SLATE_DONE };
 enum slate_node_state { SLATE_NODE_FREE, SLATE_NODE_NEW, SLATE_NODE_GONE };
 
 struct slate_node {
-	uint32_t state;
-	uint32_t checksum;
+	uint32_t state; /* enum slate_node_state */
+	uint32_t zero;
 	struct catalog_node node;
 };
 

@@ -2,7 +2,7 @@
 /* fs/control.h - weir's own xattrs: the filesystem is the interface (DESIGN section 7).
  *
  * Names: user.weir.policy, .status, .compliance, .stats, .plan.NAME, .events.SEQ, .apply; docs:
- * weir(8).  None of them is ever listed: backup tools would copy them.
+ * weir(1).  None of them is ever listed: backup tools would copy them.
  */
 #ifndef FS_CONTROL_H
 #define FS_CONTROL_H

@@ -9,6 +9,8 @@
 #include "base/cleanup.h"
 #include "fs/options.h"
 
+#define DISK_THREADS 8u
+
 static int complain(const char *option, const char *what)
 {
 	fprintf(stderr, "weir: option '%s': %s\n", option, what);
@@ -91,7 +93,7 @@ static int one_option(struct options *o, char *option)
 		return 0;
 	}
 	if (!value)
-		return complain(option, "is not known; see weir(8), MOUNT OPTIONS");
+		return complain(option, "is not known; see weir(1)");
 	*value++ = 0;
 	if (!strcmp(option, "passthrough"))
 		return choice(option, value, "on", "off", &o->no_passthrough);
@@ -113,7 +115,7 @@ static int one_option(struct options *o, char *option)
 		return number(option, value, 0, 3600, &o->revalidate);
 	if (!strcmp(option, "disk-threads"))
 		return number(option, value, 1, 63, &o->disk_threads);
-	return complain(option, "is not known; see weir(8), MOUNT OPTIONS");
+	return complain(option, "is not known; see weir(1)");
 }
 
 /* A copy is cut up: the words of the command line stay as `ps` shows them. */
@@ -149,7 +151,7 @@ int options_parse(int argc, char **argv, struct options *ret)
 {
 	int c;
 
-	*ret = (struct options){.threads = 24, .disk_threads = 8, .revalidate = 1};
+	*ret = (struct options){.threads = 24, .revalidate = 1};
 	while ((c = getopt(argc, argv, "fdo:")) >= 0) {
 		if (c == 'f')
 			ret->foreground = true;
@@ -165,6 +167,8 @@ int options_parse(int argc, char **argv, struct options *ret)
 	if (absolute("datastore", argv[optind], &ret->datastore) < 0 ||
 	    absolute("mountpoint", argv[optind + 1], &ret->mountpoint) < 0)
 		return -EINVAL;
+	if (ret->disk_threads == 0)
+		ret->disk_threads = MIN(DISK_THREADS, ret->threads - 1);
 	if (ret->disk_threads >= ret->threads)
 		return complain("disk-threads", "must be smaller than threads, or one disk could "
 						"hold them all");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fs/options.h - what `-o` says.  docs: weir(8). */
+/* fs/options.h - what `-o` says.  docs: weir(1). */
 #ifndef FS_OPTIONS_H
 #define FS_OPTIONS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fs/status.h - the state of a file, VM or directory as JSON; the members are in weir(8). */
+/* fs/status.h - the state of a file, VM or directory as JSON; the members are in weir(1). */
 #ifndef FS_STATUS_H
 #define FS_STATUS_H
 

@@ -25,7 +25,7 @@ struct nodes {
 	pthread_mutex_t handle_locks[LOCKS]; /* second: chains by handle */
 	pthread_mutex_t id_locks[LOCKS];     /* third: chains by id, references, hints */
 	struct node **by_id, **by_handle;
-	uint32_t buckets;
+	_Atomic uint32_t buckets; /* changes under table_lock alone; a glance needs no lock */
 	_Atomic size_t count;
 
 	pthread_mutex_t ids_lock; /* protects next_id and end_id; held over a reservation, which

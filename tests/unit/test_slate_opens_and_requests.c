@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Open slots: each is one file's, none is given twice, a freed one is empty; and what a thread
+ * writes of the request it works on. */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "fs/slate.h"
+#include "tests/unit/check.h"
+
+#define THREADS 6
+#define TURNS	20000
+
+static void all_of_them(struct slate *s)
+{
+	static bool seen[SLATE_OPENS];
+	uint32_t i;
+
+	for (uint64_t n = 1; n <= SLATE_OPENS; n++) {
+		check(slate_open_new(s, n, &i) == 0 && i < SLATE_OPENS && !seen[i]);
+		seen[i] = true;
+		check(slate_open_at(s, i)->node == n && slate_open_at(s, i)->opens == 0);
+	}
+	check(slate_open_new(s, 1, &i) == -ENFILE);
+
+	slate_open_at(s, 4711)->opens = 3;
+	slate_open_at(s, 4711)->backing_id = 9;
+	slate_open_free(s, 4711);
+	check(slate_open_at(s, 4711)->node == 0);
+	check(slate_open_new(s, 77, &i) == 0 && i == 4711);
+	check(slate_open_at(s, i)->opens == 0 && slate_open_at(s, i)->backing_id == 0);
+	check(slate_open_new(s, 1, &i) == -ENFILE);
+	for (i = 0; i < SLATE_OPENS; i++)
+		slate_open_free(s, i);
+}
+
+struct owner {
+	struct slate *slate;
+	uint64_t node;
+};
+
+/* A slot that two had would show the other's number. */
+static void *come_and_go(void *data)
+{
+	struct owner *o = data;
+
+	for (uint32_t turn = 0; turn < TURNS; turn++) {
+		struct slate_open *slot;
+		uint32_t i;
+
+		check(slate_open_new(o->slate, o->node, &i) == 0);
+		slot = slate_open_at(o->slate, i);
+		slot->opens = turn;
+		check(slot->node == o->node && slot->opens == turn);
+		slate_open_free(o->slate, i);
+	}
+	return NULL;
+}
+
+static void threads(struct slate *s)
+{
+	struct owner owner[THREADS];
+	pthread_t thread[THREADS];
+
+	for (unsigned i = 0; i < THREADS; i++) {
+		owner[i] = (struct owner){s, i + 1};
+		check(!pthread_create(&thread[i], NULL, come_and_go, &owner[i]));
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		check(!pthread_join(thread[i], NULL));
+	for (uint32_t i = 0; i < SLATE_OPENS; i++)
+		check(slate_open_at(s, i)->node == 0);
+}
+
+static void requests(struct slate *s)
+{
+	struct slate_thread *t = slate_thread(s, 3);
+	char name[300];
+
+	memset(name, 'n', sizeof name);
+	name[299] = 0;
+	check(t != slate_thread(s, 4) && t == slate_thread(s, 3));
+	t->before.len = t->before2.len = 8;
+	slate_begin(t, 5, "a", 6, name);
+	check(t->node == 5 && t->node2 == 6 && t->before.len == 0 && t->before2.len == 0);
+	check(!strcmp(t->name, "a") && strlen(t->name2) == 255);
+	slate_outcome(t, -EEXIST);
+	check(t->outcome == -EEXIST && t->state == SLATE_DONE);
+	slate_begin(t, 5, "bb", 0, NULL);
+	check(!strcmp(t->name, "bb") && !t->name2[0] && t->node2 == 0);
+}
+
+int main(void)
+{
+	struct slate *s;
+
+	check(slate_new(&s) == 0);
+	all_of_them(s);
+	threads(s);
+	requests(s);
+	slate_free(s);
+	return 0;
+}

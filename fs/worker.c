@@ -235,15 +235,25 @@ static void block_signals(sigset_t *set)
 	signal(SIGIO, SIG_IGN); /* somebody opened a file while we held a lease on it */
 }
 
+struct signals {
+	struct fs *fs;
+	pthread_t thread;
+	bool started;
+	_Atomic bool ending; /* the next signal is ours: go */
+};
+
 static void *handle_signals(void *data)
 {
-	struct fs *fs = data;
+	struct signals *s = data;
+	struct fs *fs = s->fs;
 	sigset_t set;
 	int signal_number, r;
 
 	block_signals(&set);
 	for (;;) {
 		sigwait(&set, &signal_number);
+		if (s->ending)
+			return NULL;
 		if (signal_number == SIGHUP) {
 			assign_apply_all(fs);
 			continue;
@@ -252,7 +262,22 @@ static void *handle_signals(void *data)
 		if (r < 0)
 			log_warning("cannot unmount %s: %s", fs->options.mountpoint, strerror(-r));
 	}
-	return NULL;
+}
+
+static void signals_start(struct signals *s, struct fs *fs)
+{
+	s->fs = fs;
+	s->started = pthread_create(&s->thread, NULL, handle_signals, s) == 0;
+}
+
+/* What it works on goes away next.  Waits for a change of policies that is under way. */
+static void signals_end(struct signals *s)
+{
+	if (!s->started)
+		return;
+	s->ending = true;
+	pthread_kill(s->thread, SIGTERM);
+	pthread_join(s->thread, NULL);
 }
 
 /* ---- to the background -------------------------------------------------------------------- */
@@ -297,7 +322,7 @@ static void let_parent_go(int fd)
 
 static int serve(struct fs *fs, int parent)
 {
-	pthread_t signals;
+	struct signals signals = {0};
 	int r;
 
 	r = start(fs);
@@ -308,9 +333,9 @@ static int serve(struct fs *fs, int parent)
 	event_emit(fs, "mounted", NULL, NULL, "the datastore is mounted");
 	if (parent >= 0)
 		let_parent_go(parent);
-	if (pthread_create(&signals, NULL, handle_signals, fs) == 0)
-		pthread_detach(signals);
+	signals_start(&signals, fs);
 	r = session_run(fs->session);
+	signals_end(&signals);
 	if (r < 0)
 		log_error("the session ended: %s", strerror(-r));
 	else
@@ -320,7 +345,7 @@ static int serve(struct fs *fs, int parent)
 
 int main(int argc, char **argv)
 {
-	static struct fs fs; /* alive until the process ends: the signal thread looks at it */
+	struct fs fs = {0};
 	sigset_t set;
 	int parent = -1, r;
 

@@ -318,11 +318,13 @@ static void *thread_main(void *data)
 
 	self = t;
 	caller_init_thread();
-	while (!s->stop) {
+	/* Also at the end: a request that is ready holds its place in its disk's queue until it
+	 * has run, and a last close waits for the places to be free. */
+	for (;;) {
 		io = next_work(s);
 		if (io)
 			run_ready(t, io);
-		else if (!serve_one(t))
+		else if (s->stop || !serve_one(t))
 			break;
 	}
 	return NULL;

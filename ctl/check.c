@@ -36,6 +36,7 @@ static const struct option long_options[] = {
 	{NULL},
 };
 
+__attribute__((format(printf, 3, 0)))
 static void say_list(const struct check *c, const char *what, const char *format, va_list ap)
 {
 	_cleanup_(freep) char *text = NULL, *safe = NULL, *path = text_safe(c->ds->path);

@@ -9,6 +9,7 @@
 #include "ctl/command.h"
 #include "ctl/text.h"
 
+__attribute__((format(printf, 1, 0)))
 static void complain_list(const char *format, va_list ap)
 {
 	_cleanup_(freep) char *text = NULL, *safe = NULL;

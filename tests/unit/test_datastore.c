@@ -49,14 +49,14 @@ static uint32_t first_use(void)
 
 static void test_second_user_is_refused(void)
 {
-	_cleanup_(datastore_closep) struct datastore *ds = open_again(0);
+	_cleanup_(datastore_closep) struct datastore *first = open_again(0);
 	struct datastore *other = NULL;
 	char pid[16];
 
 	check(datastore_open(dir, NULL, 0, &other, &why) == -EBUSY);
 	snprintf(pid, sizeof pid, "%d", (int)getpid());
 	check(strstr(why, pid));
-	check(!other);
+	check(first && !other);
 }
 
 static void test_same_again(uint32_t n)

@@ -276,10 +276,10 @@ class Generator:
         key = self.random.choice(operations.POSIX_ACL)
         entries = [(1, self.random.randrange(8), 0xFFFFFFFF)]
         entries += [(2, self.random.randrange(8), uid) for uid in (1000, 1001) if self.chance(60)]
-        entries += [(4, self.random.randrange(8), 0xFFFFFFFF)]
+        entries += [(4, self.random.randrange(8) | 1, 0xFFFFFFFF)]  # "set-gid" in DOCUMENTED
         entries += [(8, self.random.randrange(8), gid) for gid in (2000,) if self.chance(50)]
         if len(entries) > 2 and self.chance(95):
-            entries += [(16, self.random.randrange(8), 0xFFFFFFFF)]
+            entries += [(16, self.random.randrange(8) | 1, 0xFFFFFFFF)]
         entries += [(32, self.random.randrange(8), 0xFFFFFFFF)]
         value = b"" if self.chance(3) else acl(entries)
         return "setxattr", self.path("ddf"), key, value, 0, True

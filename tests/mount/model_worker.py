@@ -96,7 +96,7 @@ class Comparison:
         return True
 
     def same_stat(self, mine, theirs):
-        return mine[:-1] == theirs[:-1] and (
+        return same_mode(mine[0], theirs[0]) and mine[1:-1] == theirs[1:-1] and (
             not self.times or stat.S_ISFIFO(theirs[0]) or same_times(mine[-1], theirs[-1], self.began, self.slack))
 
     def either_map_allowed(self, slot):
@@ -120,6 +120,12 @@ class Comparison:
             side.put(slot, fd)
             if direct:
                 side.direct.add(slot)
+
+
+def same_mode(mine, theirs):
+    """Equal, or set-gid stayed on a file without group execute (DOCUMENTED)."""
+    return mine == theirs or (mine == theirs | stat.S_ISGID and stat.S_ISREG(mine) and
+                              not mine & stat.S_IXGRP)
 
 
 def same_times(mine, theirs, began, slack):

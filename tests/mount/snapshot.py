@@ -8,7 +8,7 @@ import os
 import stat
 
 import syscalls
-from model_worker import same_times
+from model_worker import same_mode, same_times
 from operations import Times
 
 WHOLE = 4 << 20                         # files up to this size are read whole, holes included
@@ -128,6 +128,8 @@ def difference_of(mine, theirs, began, slack, times):
     for key in sorted(set(mine) | set(theirs)):
         a, b = mine.get(key), theirs.get(key)
         if a == b or key == "loose":
+            continue
+        if key == "mode" and same_mode(a, b):
             continue
         if key == "times" and (not times or stat.S_ISFIFO(theirs["mode"]) or same_times(a, b, began, slack)):
             continue

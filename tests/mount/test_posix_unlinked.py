@@ -146,5 +146,9 @@ def test_a_removed_directory_is_empty_and_dead(weir):
         with pytest.raises(FileNotFoundError):
             os.open("x", os.O_CREAT | os.O_RDWR, dir_fd=fd)
         os.fsync(fd)
+        os.fchmod(fd, 0o700)
+        os.utime(fd, ns=(1, 2))
+        st = os.fstat(fd)
+        assert (st.st_mode & 0o777, st.st_mtime_ns) == (0o700, 2)
     finally:
         os.close(fd)

@@ -15,8 +15,8 @@ static const char no_place[] = "it is not where it was last seen, so its parts c
 
 static json_t *new_disk(const json_t *facts)
 {
-	static const char *const same[] = {"capacity", "adapter", "grain", "signature", "parent",
-					   "problem"};
+	static const char *const same[] = {"capacity",	"adapter", "grain",
+					   "signature", "parent",  "problem"};
 	json_t *disk = json_object(), *value;
 
 	json_object_set_new(disk, "type", json_string(facts_type(facts)));
@@ -52,7 +52,7 @@ static void show_extents(struct fs *fs, const struct place *place, const json_t 
 	if (!json_array_size(list))
 		return;
 	shown = json_array();
-	json_array_foreach(list, i, extent) {
+	json_array_foreach (list, i, extent) {
 		extent_look(fs, place, facts, extent, &e);
 		if (e.why)
 			facts_problem(disk, "the extent %.300s is %s: %s", e.file ? e.file : "?",

@@ -37,8 +37,7 @@ static void refuse(struct extent *e, const char *why)
 	e->why = why;
 }
 
-static void find_extent(struct fs *fs, const struct place *disk, const char *name,
-			struct extent *e)
+static void find_extent(struct fs *fs, const struct place *disk, const char *name, struct extent *e)
 {
 	const char *why = NULL;
 	int r = place_resolve(fs, disk, name, 0, &e->place, &why);
@@ -55,22 +54,22 @@ static void find_extent(struct fs *fs, const struct place *disk, const char *nam
 	}
 }
 
-void extent_look(struct fs *fs, const struct place *disk, const json_t *facts,
-		 const json_t *extent, struct extent *ret)
+void extent_look(struct fs *fs, const struct place *disk, const json_t *facts, const json_t *extent,
+		 struct extent *ret)
 {
 	uint64_t sectors = number(extent, "sectors"), offset = number(extent, "offset");
 	char name[NAME_MAX + 1];
 
-	*ret = (struct extent){.state = "ok", .file = member(extent, "file"),
-			       .type = member(extent, "type")};
+	*ret = (struct extent){
+		.state = "ok", .file = member(extent, "file"), .type = member(extent, "type")};
 	if (!ret->type)
 		ret->type = "?";
 	ret->size = sectors < INT64_MAX / SECTOR ? sectors * SECTOR : INT64_MAX;
 	if (facts_flag(facts, "embedded") || !strcmp(ret->type, "ZERO"))
 		return;
 	if (!ret->file)
-		refuse(ret, facts_flag(extent, "suspect") ? "its name is too long"
-							  : "it names no file");
+		refuse(ret,
+		       facts_flag(extent, "suspect") ? "its name is too long" : "it names no file");
 	else if (facts_name(ret->file, facts_flag(extent, "escaped"), name, sizeof name) < 0)
 		refuse(ret, "nothing can be called so");
 	else
@@ -114,7 +113,7 @@ int handles_add_extents(struct fs *fs, const struct place *disk, const json_t *f
 	size_t i;
 	int r = 0;
 
-	json_array_foreach((json_t *)(uintptr_t)list, i, extent) {
+	json_array_foreach ((json_t *)(uintptr_t)list, i, extent) {
 		extent_look(fs, disk, facts, extent, &e);
 		if (e.found)
 			r = handles_add(h, &e.place.handle);
@@ -156,8 +155,7 @@ int parent_name(const json_t *facts, char *ret, size_t size, const char **ret_wh
 	return name ? 0 : -ENOENT;
 }
 
-static int say(struct ancestors *a, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+static int say(struct ancestors *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The first problem stays.  Returns 1: the walk ends. */
 static int say(struct ancestors *a, const char *format, ...)
@@ -206,7 +204,8 @@ static void compare_cids(struct ancestors *a, const json_t *child, const struct 
 	if (!is_vmdk(parent))
 		say(a, "the parent %.300s is no VMDK", place->path);
 	else if (wanted && cid && strcmp(wanted, cid))
-		say(a, "the parent %.300s was changed after the snapshot: its CID is %.8s, not %.8s",
+		say(a,
+		    "the parent %.300s was changed after the snapshot: its CID is %.8s, not %.8s",
 		    place->path, cid, wanted);
 }
 

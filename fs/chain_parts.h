@@ -24,8 +24,8 @@ struct extent {
 };
 
 /* @facts and @extent are lent, and *ret points into them. */
-void extent_look(struct fs *fs, const struct place *disk, const json_t *facts,
-		 const json_t *extent, struct extent *ret);
+void extent_look(struct fs *fs, const struct place *disk, const json_t *facts, const json_t *extent,
+		 struct extent *ret);
 
 struct ancestor {
 	struct place place;

@@ -9,7 +9,7 @@
 #ifndef FS_HELPER_H
 #define FS_HELPER_H
 
-#define HELPER_SECONDS 5
+#define HELPER_SECONDS	  5
 #define HELPER_OUTPUT_MAX (2u << 20)
 
 /* @program is its path, @fd a descriptor opened for reading only.  *ret is what it printed, a

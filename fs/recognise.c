@@ -7,18 +7,14 @@
 
 #include "base/log.h"
 #include "base/paths.h"
-#include "fs/events.h"
 #include "fs/facts.h"
 #include "fs/helper.h"
 #include "fs/open.h"
 #include "fs/recognise.h"
 
-#define HELPER	       "weir-recognise"
-#define DISK_LEAST     65536 /* bytes: nothing smaller is a guest's raw disk */
-#define DISK_ROUND     512
-#define NO_FACTS       "{}"
-#define FAILURES       16
-#define FAILURE_MS     10000
+#define HELPER	   "weir-recognise"
+#define FAILURES   16
+#define FAILURE_MS 10000
 
 /* A file whose recognition failed a moment ago: who opens it does not wait for the helper's limit
  * of time again. */
@@ -184,7 +180,7 @@ int recognise_remembered(struct fs *fs, const struct handle *h, json_t **ret)
 	return *ret ? 0 : -ENOENT;
 }
 
-static void remember(struct fs *fs, const struct handle *h, const json_t *facts,
+static bool remember(struct fs *fs, const struct handle *h, const json_t *facts,
 		     const struct stat *st)
 {
 	_cleanup_(freep) char *record = facts_record(facts, st);
@@ -193,6 +189,7 @@ static void remember(struct fs *fs, const struct handle *h, const json_t *facts,
 	if (r < 0)
 		log_warning("cannot remember what a file was recognised as: %s, ignoring",
 			    strerror(-r));
+	return r == 0;
 }
 
 /* ---- deciding ---------------------------------------------------------------------------- */
@@ -205,6 +202,11 @@ static json_t *show_size(json_t *facts, const struct stat *st)
 	return facts;
 }
 
+static bool is_vmdk(const json_t *facts)
+{
+	return !strncmp(facts_type(facts), "vmdk ", 5);
+}
+
 /* May what is remembered as @old be @fresh from now on? */
 static bool may_become(const json_t *old, const json_t *fresh)
 {
@@ -212,8 +214,8 @@ static bool may_become(const json_t *old, const json_t *fresh)
 
 	if (!facts_keepable(fresh))
 		return false;
-	if (facts_when_changed(old) == FACTS_FORMAT)
-		return !strcmp(facts_type(old), type);
+	if (facts_when_changed(old) == FACTS_FORMAT) /* a VMDK may become another VMDK */
+		return !strcmp(facts_type(old), type) || (is_vmdk(old) && is_vmdk(fresh));
 	/* Text became something else: only what gives it no meaning of its own. */
 	return facts_when_changed(fresh) == FACTS_AGAIN || !strcmp(type, "raw") ||
 	       !strcmp(type, "other");
@@ -221,41 +223,25 @@ static bool may_become(const json_t *old, const json_t *fresh)
 
 static json_t *stay(json_t *old, const json_t *fresh)
 {
-	facts_problem(old, "it was recognised as %s once and reads as %s now: it counts as what "
-			   "it was",
+	facts_problem(old,
+		      "it was recognised as %s once and reads as %s now: it counts as what "
+		      "it was",
 		      facts_type(old), facts_type(fresh));
 	return old;
 }
 
-static int look(struct fs *fs, const struct handle *h, const struct stat *st, bool making,
-		json_t **ret)
-{
-	_cleanup_(json_decrefp) json_t *old = NULL, *fresh = NULL;
-	bool current = true;
-	int r;
+/* One question about one file. */
+struct question {
+	struct fs *fs;
+	const struct handle *handle;
+	struct node *node; /* NULL: nobody knows the file */
+	bool kept;	   /* the answer is in the catalog */
+};
 
-	old = remembered(fs, h, st, &current);
-	if (old && (current ? facts_whole(old) : facts_when_changed(old) == FACTS_KEEP)) {
-		*ret = show_size(TAKE_PTR(old), st);
-		return 0;
-	}
-	r = look_inside(fs, h, &fresh);
-	if (r < 0)
-		return r;
-	if (old && !may_become(old, fresh)) {
-		*ret = stay(TAKE_PTR(old), fresh);
-		return 0;
-	}
-	if (facts_keepable(fresh) && !making && !(old && current))
-		remember(fs, h, fresh, st);
-	*ret = TAKE_PTR(fresh);
-	return 0;
-}
-
-static int attributes(struct fs *fs, const struct handle *h, struct stat *ret)
+static int attributes(struct question *q, struct stat *ret)
 {
 	_cleanup_(fdref_putp) struct fdref *ref = NULL;
-	int r = fdcache_get(fs->fds, h, FD_PATH, &ref);
+	int r = fdcache_get(q->fs->fds, q->handle, FD_PATH, &ref);
 
 	if (r < 0)
 		return r;
@@ -264,31 +250,69 @@ static int attributes(struct fs *fs, const struct handle *h, struct stat *ret)
 	return S_ISREG(ret->st_mode) ? 0 : -EINVAL;
 }
 
-static int recognise_file(struct fs *fs, const struct handle *h, bool making, json_t **ret)
+/* What was seen is final: nobody writes now, or did while the helper looked.  Programs that make a
+ * disk write other things on the way (qemu-img a sparse header where the descriptor will be). */
+static bool is_final(struct question *q, const struct stat *before)
 {
-	_cleanup_(recognise_hold_end) struct recognise_hold mine = {
-		.of = fs->recogniser, .handle = h};
+	struct stat after;
+
+	if (q->node && ((q->node->flags & NODE_CREATED) || open_glance(q->fs, q->node).writers))
+		return false;
+	return attributes(q, &after) == 0 && after.st_size == before->st_size &&
+	       after.st_ctim.tv_sec == before->st_ctim.tv_sec &&
+	       after.st_ctim.tv_nsec == before->st_ctim.tv_nsec;
+}
+
+static int look(struct question *q, const struct stat *st, json_t **ret)
+{
+	_cleanup_(json_decrefp) json_t *old = NULL, *fresh = NULL;
+	bool current = true;
+	int r;
+
+	old = remembered(q->fs, q->handle, st, &current);
+	q->kept = old;
+	if (old && (current ? facts_whole(old) : facts_when_changed(old) == FACTS_KEEP)) {
+		*ret = show_size(TAKE_PTR(old), st);
+		return 0;
+	}
+	r = look_inside(q->fs, q->handle, &fresh);
+	if (r < 0)
+		return r;
+	if (old && !may_become(old, fresh)) {
+		*ret = stay(TAKE_PTR(old), fresh);
+		return 0;
+	}
+	if (facts_keepable(fresh) && !(old && current) && is_final(q, st))
+		q->kept = remember(q->fs, q->handle, fresh, st);
+	*ret = TAKE_PTR(fresh);
+	return 0;
+}
+
+static int answer(struct question *q, json_t **ret)
+{
+	_cleanup_(recognise_hold_end) struct recognise_hold mine = {.of = q->fs->recogniser,
+								    .handle = q->handle};
 	struct stat st;
 	int r;
 
 	recognise_hold_begin(&mine);
-	r = attributes(fs, h, &st);
+	r = attributes(q, &st);
 	if (r < 0)
 		return r;
 	if (st.st_size == 0) {
 		*ret = json_pack("{s:s}", "type", "empty");
 		return *ret ? 0 : -ENOMEM;
 	}
-	return look(fs, h, &st, making, ret);
+	return look(q, &st, ret);
 }
 
 int recognise(struct fs *fs, struct node *node, json_t **ret)
 {
-	int r = recognise_file(fs, &node->handle, node->flags & NODE_CREATED, ret);
+	struct question q = {.fs = fs, .handle = &node->handle, .node = node};
+	int r = answer(&q, ret);
 
 	/* A text may change, so it is always looked up again. */
-	if (r == 0 && facts_keepable(*ret) && facts_when_changed(*ret) != FACTS_AGAIN &&
-	    !(node->flags & NODE_CREATED))
+	if (r == 0 && q.kept && facts_when_changed(*ret) != FACTS_AGAIN)
 		atomic_fetch_or(&node->flags, NODE_CLASSIFIED);
 	return r;
 }
@@ -296,118 +320,7 @@ int recognise(struct fs *fs, struct node *node, json_t **ret)
 int recognise_handle(struct fs *fs, const struct handle *h, json_t **ret)
 {
 	_node_ at = {.fs = fs, .node = nodes_known(fs->nodes, h)};
+	struct question q = {.fs = fs, .handle = h};
 
-	return at.node ? recognise(fs, at.node, ret) : recognise_file(fs, h, false, ret);
-}
-
-/* ---- when ------------------------------------------------------------------------------- */
-
-static bool size_of_disk(const struct stat *st)
-{
-	return S_ISREG(st->st_mode) && st->st_size >= DISK_LEAST && st->st_size % DISK_ROUND == 0;
-}
-
-/* Looked at without being asked: by its name or by its size.  Who copies ten thousand small files
- * must not start ten thousand helpers. */
-static bool may_be_disk(struct fs *fs, struct node *node)
-{
-	static const char *const suffixes[] = {".vmdk", ".vmx", ".vmsd"};
-	char name[256];
-	const char *dot;
-	struct stat st;
-
-	node_name(fs->nodes, node, name);
-	dot = strrchr(name, '.');
-	for (size_t i = 0; dot && i < ARRAY_SIZE(suffixes); i++)
-		if (!strcasecmp(dot, suffixes[i]))
-			return true;
-	return node_attributes(fs, node, &st) == 0 && size_of_disk(&st);
-}
-
-struct later {
-	struct job job;
-	struct fs *fs;
-	struct node *node;
-};
-
-static bool is_disk(const json_t *facts)
-{
-	static const char *const types[] = {"raw", "qcow2", "vhdx", "vdi", "vhd", "qed"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if (!strcmp(facts_type(facts), types[i]))
-			return true;
-	return !strncmp(facts_type(facts), "vmdk ", 5);
-}
-
-static void tell(struct fs *fs, struct node *node, const json_t *facts)
-{
-	const char *problem = json_string_value(json_object_get(facts, "problem"));
-	json_t *capacity = json_object_get(facts, "capacity");
-
-	if (problem)
-		event_emit(fs, "disk-problem", node, NULL, "%s: %s", facts_type(facts), problem);
-	else if (is_disk(facts) && capacity)
-		event_emit(fs, "disk-recognised", node, NULL, "%s of %lld bytes", facts_type(facts),
-			   (long long)json_integer_value(capacity));
-	else if (is_disk(facts))
-		event_emit(fs, "disk-recognised", node, NULL, "%s", facts_type(facts));
-}
-
-static void run_later(struct job *job)
-{
-	struct later *later = container_of(job, struct later, job);
-	_cleanup_(json_decrefp) json_t *before = NULL, *facts = NULL;
-	_node_ at = {.fs = later->fs, .node = later->node};
-	struct fs *fs = later->fs;
-
-	free(later);
-	recognise_remembered(fs, &at.node->handle, &before);
-	if (recognise(fs, at.node, &facts) == 0 && !json_equal(before, facts))
-		tell(fs, at.node, facts);
-}
-
-void recognise_later(struct fs *fs, struct node *node)
-{
-	struct later *later;
-
-	if ((node->flags & (NODE_CLASSIFIED | NODE_GONE | NODE_ORPHAN | NODE_DIRECTORY)) ||
-	    !may_be_disk(fs, node))
-		return;
-	later = calloc(1, sizeof *later);
-	if (!later)
-		return; /* then it is looked at when somebody asks */
-	*later = (struct later){.job.run = run_later, .fs = fs,
-				.node = node_ref(fs->nodes, node)};
-	pool_add(fs->pool, &later->job);
-}
-
-void recognise_before_write(struct fs *fs, struct node *node)
-{
-	_cleanup_(json_decrefp) json_t *facts = NULL;
-	struct stat st;
-
-	if (node->flags & (NODE_CLASSIFIED | NODE_CREATED | NODE_DIRECTORY))
-		return;
-	if (node_attributes(fs, node, &st) < 0 || !size_of_disk(&st))
-		return;
-	recognise(fs, node, &facts); /* a failure is in the facts, and is tried again next time */
-}
-
-void recognise_emptied(struct fs *fs, struct node *node)
-{
-	_cleanup_(recognise_hold_end) struct recognise_hold mine = {
-		.of = fs->recogniser, .handle = &node->handle};
-	_cleanup_(json_decrefp) json_t *facts = NULL;
-	int r;
-
-	recognise_hold_begin(&mine); /* who looked before must not remember after */
-	if (open_glance(fs, node).writers)
-		atomic_fetch_or(&node->flags, NODE_CREATED);
-	atomic_fetch_and(&node->flags, ~(uint32_t)NODE_CLASSIFIED);
-	if (recognise_remembered(fs, &node->handle, &facts) < 0)
-		return;
-	r = catalog_put_facts(fs->catalog, &node->handle, NO_FACTS);
-	if (r < 0)
-		log_warning("cannot forget what an emptied file was: %s, ignoring", strerror(-r));
+	return at.node ? recognise(fs, at.node, ret) : answer(&q, ret);
 }

@@ -11,8 +11,8 @@
  *            is emptied.  A file of some format keeps its format; what is inside (parent, extents)
  *            is read anew when the file changed.  Descriptors, .vmx and .vmsd are text that no
  *            guest writes: read anew whenever they changed.
- * Not remembered   "empty" and "unknown", and what was seen of a file that is still being made
- *            (NODE_CREATED).
+ * Not remembered   "empty" and "unknown", and what was seen of a file while it was written
+ *            (a program that makes a disk may write something else there first).
  * Fails as   facts: {"type": "unknown", "problem": "recognition of this file failed: ..."}, which
  *            stand for ten seconds.  A guest never gets an error from here.
  * Threads    any.  At most one helper at a time looks at one file; others wait for it.  Takes up

@@ -73,7 +73,7 @@ static int add_named(struct fs *fs, const struct place *vm, const json_t *facts,
 	size_t i;
 	int r = 0;
 
-	json_array_foreach(list, i, name) {
+	json_array_foreach (list, i, name) {
 		if (find_member(fs, vm, facts, name, &place, &why) < 0)
 			continue; /* status says it */
 		r = handles_add(h, &place.handle);
@@ -150,7 +150,7 @@ static void check_names(struct fs *fs, const struct place *vm, const json_t *fac
 	size_t i;
 	int r;
 
-	json_array_foreach(list, i, name) {
+	json_array_foreach (list, i, name) {
 		const char *text = json_string_value(name);
 
 		r = find_member(fs, vm, facts, name, &place, &why);
@@ -170,7 +170,7 @@ static void show_names(const json_t *facts, const char *key, json_t *shown)
 	if (!list)
 		return;
 	some = json_array();
-	json_array_foreach(list, i, name) {
+	json_array_foreach (list, i, name) {
 		if (i == SHOWN)
 			break;
 		json_array_append(some, name);

@@ -8,7 +8,6 @@ import disks
 from disks import SIZE, images, status
 
 pytestmark = pytest.mark.usefixtures("only_weir")
-FLAT = ("monolithicFlat", "twoGbMaxExtentFlat")
 
 
 @pytest.mark.parametrize("subformat", images.VMDK_SUBFORMATS)
@@ -69,6 +68,19 @@ def test_the_names_stay_right_after_a_move(weir):
     assert disk["chain"] == ["base.vmdk"] and "problem" not in disk
     os.rename(weir.in_mount("b", "snap.vmdk"), weir.in_mount("snap.vmdk"))
     assert "missing" in disks.disk(weir.in_mount("snap.vmdk"))["problem"]
+
+
+def test_what_is_seen_while_a_disk_is_made_is_not_remembered(weir):
+    with open(images.qemu(os.path.join(weir.directory, "made"), "qcow2"), "rb") as f:
+        content = f.read()
+    path = weir.in_mount("disk")
+    with open(path, "wb"):
+        pass                                    # as qemu-img: made, closed, opened again
+    with open(path, "r+b", buffering=0) as f:
+        f.truncate(len(content) // 512 * 512)
+        assert disks.disk(path)["type"] == "raw"
+        f.write(content)
+    assert disks.disk(path)["type"] == "qcow2"
 
 
 # ---- broken ---------------------------------------------------------------------------------

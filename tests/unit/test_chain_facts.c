@@ -13,9 +13,9 @@ static json_t *facts_with(size_t n, const char *type)
 	json_t *facts = json_pack("{s:s, s:[]}", "type", type, "extents");
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(json_object_get(facts, "extents"),
-				      json_pack("{s:s, s:i}", "file", "disk-s001.vmdk", "sectors",
-						(int)i));
+		json_array_append_new(
+			json_object_get(facts, "extents"),
+			json_pack("{s:s, s:i}", "file", "disk-s001.vmdk", "sectors", (int)i));
 	return facts;
 }
 
@@ -31,8 +31,7 @@ static void check_round_trip(size_t n, bool whole)
 	back = facts_of_record(record, &then, &current);
 	check(back && current && facts_whole(back) == whole);
 	check(!whole || json_equal(back, facts));
-	check(whole ||
-	      json_integer_value(json_object_get(back, "extents_count")) == (json_int_t)n);
+	check(whole || json_integer_value(json_object_get(back, "extents_count")) == (json_int_t)n);
 	now.st_ctim.tv_nsec++;
 	json_decref(facts_of_record(record, &now, &current));
 	check(!current);
@@ -47,8 +46,13 @@ static void check_round_trip(size_t n, bool whole)
 static void check_damage(void)
 {
 	static const char *const bad[] = {
-		"", "{}", "[]", "{\"size\":1,\"changed\":2}", "{\"facts\":{\"type\":\"raw\"}}",
-		"{\"size\":1,\"changed\":2,\"facts\":{}}", "{\"size\":1,\"changed\":2,\"facts\":[]}",
+		"",
+		"{}",
+		"[]",
+		"{\"size\":1,\"changed\":2}",
+		"{\"facts\":{\"type\":\"raw\"}}",
+		"{\"size\":1,\"changed\":2,\"facts\":{}}",
+		"{\"size\":1,\"changed\":2,\"facts\":[]}",
 	};
 	bool current;
 

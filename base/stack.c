@@ -195,6 +195,13 @@ json_t *stack_stats(struct stack *s)
 	return all;
 }
 
+void stack_hurry(struct stack *s)
+{
+	for (size_t i = 0; i < s->depth; i++)
+		if (s->layers[i].class->hurry)
+			s->layers[i].class->hurry(s->layers[i].stage);
+}
+
 int stack_update(struct stack *s, const struct stack_part *part)
 {
 	for (size_t i = 0; i < s->depth; i++) {

@@ -59,6 +59,10 @@ struct stage_class {
 	/* New settings for a stage in use; NULL: the stack is rebuilt under a drain instead. */
 	int (*update)(struct stage *st, const void *settings);
 
+	/* The stack is about to be taken apart: from now on make nobody wait, and let those go who
+	 * do.  Called while requests run; NULL: the stage never makes anybody wait. */
+	void (*hurry)(struct stage *st);
+
 	/* Counters for people and monitoring, a new JSON object; may be NULL. */
 	json_t *(*stats)(struct stage *st);
 };
@@ -99,6 +103,10 @@ size_t stack_depth(struct stack *s);      /* stages above the leaf */
 
 /* Drain every stage, top first, each telling the next: 0 when nothing is owed any more. */
 int stack_drain(struct stack *s);
+
+/* Hurry every stage, before somebody waits until nothing is in flight.  The stack must be taken
+ * apart or freed then: there is no way back. */
+void stack_hurry(struct stack *s);
 
 /* Somebody changed the file's size behind us and no stage minds: take the new size. */
 void stack_note_size(struct stack *s, uint64_t size);

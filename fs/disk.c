@@ -163,6 +163,7 @@ static int restack(struct fs *fs, struct disk *d, struct cover *cover)
 		return 0;
 	r = update_stack(d, cover);
 	if (r == -ENOTSUP) {
+		stack_hurry(d->stack); /* a slow limit must not be waited for to be removed */
 		queue_wait_alone_urging(&d->queue, &io, wake_sleepers, d);
 		r = swap_stack(d, cover);
 		note_stack(d);

@@ -37,6 +37,7 @@ struct limit {
 	struct limit_conf conf;
 	uint64_t delayed, delayed_ns; /* I/Os that waited, and how long together */
 	unsigned waiting;
+	bool hurried; /* the stack goes: nobody waits any more */
 };
 
 struct turn { /* an I/O that waits, on its thread's stack */
@@ -159,6 +160,8 @@ static void admit(struct limit *l, uint64_t bytes)
 	struct turn turn;
 
 	LOCKED(&l->gate->lock);
+	if (l->hurried)
+		return;
 	if (limiter_try(limiter, &l->flow, bytes, coarse) ||
 	    limiter_try(limiter, &l->flow, bytes, clock_ns()))
 		return;
@@ -200,21 +203,36 @@ static int limit_zero(struct stage *st, uint64_t off, uint64_t len)
 	return stage_zero(st->next, off, len);
 }
 
-/* Nobody waits for a stack that is taken apart.  Unlike the contract asks, this may be called
- * while I/O waits here: that is how a waiting disk is hurried. */
+/* Under the lock. */
+static void let_waiters_go(struct limit *l)
+{
+	uint64_t now = clock_ns();
+	struct limiter_wait *w;
+
+	while ((w = limiter_release(&l->gate->limiter, &l->flow, now)))
+		grant(w);
+	gate_serve(l->gate, now);
+}
+
+/* Nobody waits for a stack that is taken apart: neither those who stand in line now nor those who
+ * waited for them in the disk's queue. */
+static void limit_hurry(struct stage *st)
+{
+	struct limit *l = container_of(st, struct limit, stage);
+
+	LOCKED(&l->gate->lock);
+	l->hurried = true;
+	let_waiters_go(l);
+}
+
+/* May be called while I/O waits here, unlike the contract asks. */
 static int limit_drain(struct stage *st)
 {
 	struct limit *l = container_of(st, struct limit, stage);
-	struct limiter_wait *w;
 
-	{
-		LOCKED(&l->gate->lock);
-		uint64_t now = clock_ns();
-
-		while ((w = limiter_release(&l->gate->limiter, &l->flow, now)))
-			grant(w);
-		gate_serve(l->gate, now);
-	}
+	pthread_mutex_lock(&l->gate->lock);
+	let_waiters_go(l);
+	pthread_mutex_unlock(&l->gate->lock);
 	return stage_drain(st->next);
 }
 
@@ -376,5 +394,6 @@ const struct stage_class limit_class = {
 	.pool_free = limit_pool_free,
 	.create = limit_create,
 	.update = limit_update,
+	.hurry = limit_hurry,
 	.stats = limit_stats,
 };

@@ -164,6 +164,26 @@ static void drain_ends_waits(void)
 	stack_free(s);
 }
 
+/* A stack that is about to go makes nobody wait any more, also those who come later. */
+static void hurry_ends_waits_for_good(void)
+{
+	struct limit_settings slow = {.iops = (char *)"1"};
+	struct stack *s = rig_disk("limit", &slow, NULL);
+	struct reader r;
+	double since = seconds();
+
+	rig_reads(s, 1, 4096);
+	start(&r, s, 1);
+	while (rig_count(s, "limit", "waiting") < 1)
+		pause_seconds(0.001);
+	stack_hurry(s);
+	check(pthread_join(r.thread, NULL) == 0);
+	start(&r, s, 1000);
+	check(pthread_join(r.thread, NULL) == 0);
+	took(since, 0, 5);
+	stack_free(s);
+}
+
 /* Disks of one policy share its pool; a new version changes the pool under them. */
 static void pool(void)
 {
@@ -230,6 +250,7 @@ int main(void)
 	passes_everything();
 	update_wakes();
 	drain_ends_waits();
+	hurry_ends_waits_for_good();
 	pool();
 	refuses();
 	return 0;

@@ -438,7 +438,7 @@ int nodes_find(struct nodes *n, const struct handle *h, uint64_t ino, bool direc
 static int revive(struct nodes *n, uint64_t id, struct node **ret)
 {
 	struct catalog_node row;
-	struct node *node;
+	struct node *node, *found;
 	int r;
 
 	r = catalog_find_node(n->catalog, id, &row);
@@ -447,13 +447,15 @@ static int revive(struct nodes *n, uint64_t id, struct node **ret)
 	node = make_node(id, &row.handle, 0, false, row.parent, row.name);
 	if (!node)
 		return -ENOMEM;
-	*ret = insert(n, &node, handle_hash(&row.handle));
+	found = insert(n, &node, handle_hash(&row.handle));
 	if (node)
 		free_node(node);
-	if ((*ret)->id == id)
-		return 0;
-	node_unref(n, *ret); /* the file has another id by now */
-	return -ESTALE;
+	if (found->id != id) { /* the file has another id by now */
+		node_unref(n, found);
+		return -ESTALE;
+	}
+	*ret = found;
+	return 0;
 }
 
 int nodes_get(struct nodes *n, uint64_t id, struct node **ret)

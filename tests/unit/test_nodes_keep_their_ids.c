@@ -104,6 +104,19 @@ static void seen_again(struct nodes_rig *rig, uint64_t id)
 	check(rig_is(rig->catalog, id, 11) && nodes_rig_touch(rig, 11) == id);
 }
 
+/* A row that lies: its handle is that of a file with another id.  Never the other file. */
+static void lying_row(struct nodes_rig *rig)
+{
+	struct node *node = nodes_rig_find(rig, 40);
+	struct catalog_node row = rig_node(0, 40);
+
+	check(catalog_reserve(rig->catalog, 1, &row.id) == 0);
+	check(catalog_put_nodes(rig->catalog, &row, 1) == 0 && row.id != node->id);
+	check(is_stale(rig, row.id));
+	check(!is_stale(rig, node->id));
+	node_unref(rig->nodes, node);
+}
+
 static void test(const char *dir)
 {
 	struct nodes_rig rig;
@@ -123,6 +136,7 @@ static void test(const char *dir)
 	after_restart(&rig, a, b);
 	gone(&rig, a);
 	seen_again(&rig, b);
+	lying_row(&rig);
 	nodes_rig_end(&rig);
 
 	check(rig_check(dir, NULL) == 0);

@@ -74,13 +74,7 @@ struct slate_open open_state(struct fs *fs, struct node *node)
 
 size_t open_list(struct fs *fs, uint64_t *ids, size_t max)
 {
-	size_t n = 0;
-
-	LOCKED(&fs->opens->lock);
-	for (uint32_t i = 0; i < SLATE_OPENS && n < max; i++)
-		if (slate_open_at(fs->slate, i)->node)
-			ids[n++] = slate_open_at(fs->slate, i)->node;
-	return n;
+	return slate_open_list(fs->slate, ids, max);
 }
 
 /* ---- the first open decides -------------------------------------------------------------- */
@@ -175,7 +169,8 @@ static int new_slot(struct fs *fs, struct node *node, int flags)
 			disk_put(fs, node);
 		return r;
 	}
-	*slate_open_at(fs->slate, index) = state;
+	slate_open_at(fs->slate, index)->way = state.way;
+	slate_open_at(fs->slate, index)->backing_id = state.backing_id;
 	node_ref(fs->nodes, node); /* the slot's */
 	pthread_mutex_lock(&fs->opens->lock);
 	node->open = index + 1;

@@ -171,3 +171,14 @@ void slate_open_free(struct slate *s, uint32_t index)
 	s->memory->open[index] = (struct slate_open){0};
 	s->open_hint = index;
 }
+
+size_t slate_open_list(struct slate *s, uint64_t *nodes, size_t max)
+{
+	size_t n = 0;
+
+	LOCKED(&s->lock);
+	for (uint32_t i = 0; i < SLATE_OPENS && n < max; i++)
+		if (s->memory->open[i].node)
+			nodes[n++] = s->memory->open[i].node;
+	return n;
+}

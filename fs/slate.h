@@ -97,5 +97,7 @@ size_t slate_node_count(struct slate *s);
 int slate_open_new(struct slate *s, uint64_t node, uint32_t *ret);
 struct slate_open *slate_open_at(struct slate *s, uint32_t index);
 void slate_open_free(struct slate *s, uint32_t index);
+/* Nodes of the slots in use into @nodes, at most @max; how many. */
+size_t slate_open_list(struct slate *s, uint64_t *nodes, size_t max);
 
 #endif

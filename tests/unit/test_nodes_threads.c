@@ -10,6 +10,8 @@
 #define THREADS 6
 #define FILES	9000 /* more than the first tables hold, so that they grow */
 #define ROUNDS	3
+#define HOT_FILES 3
+#define HOT_TURNS 30000
 
 struct shared {
 	struct nodes_rig rig;
@@ -57,7 +59,7 @@ static void use_one(struct shared *s, uint64_t file, unsigned turn)
 
 	same_id(s, file, id);
 	node_add_lookup(s->rig.nodes, node);
-	if (turn % 7 == 0)
+	if (turn % 701 == 0)
 		node_moved(s->rig.nodes, node, NODE_ROOT, turn % 2 ? "here" : "there");
 	if (turn % 11 == 0)
 		node_path(s->rig.nodes, node, path, sizeof path);
@@ -68,12 +70,20 @@ static void use_one(struct shared *s, uint64_t file, unsigned turn)
 	nodes_forget(s->rig.nodes, id, 1);
 }
 
+/* Few files, so that their last users go and come at the same moments. */
+static void hot(struct shared *s, unsigned index)
+{
+	for (unsigned i = 0; i < HOT_TURNS; i++)
+		use_one(s, (i + index) % HOT_FILES, i + index + 1);
+}
+
 static void *work(void *data)
 {
 	struct worker *w = data;
 	struct shared *s = w->s;
 
 	race_for_new_files(s);
+	hot(s, w->index);
 	for (unsigned round = 0; round < ROUNDS; round++)
 		for (unsigned i = 0; i < FILES; i++) {
 			/* each its own way through the files, so that they meet and part */

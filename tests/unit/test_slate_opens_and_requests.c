@@ -11,6 +11,8 @@
 #define THREADS 6
 #define TURNS	20000
 
+static uint64_t all[SLATE_OPENS];
+
 static void all_of_them(struct slate *s)
 {
 	static bool seen[SLATE_OPENS];
@@ -26,9 +28,13 @@ static void all_of_them(struct slate *s)
 	slate_open_at(s, 4711)->opens = 3;
 	slate_open_at(s, 4711)->backing_id = 9;
 	slate_open_free(s, 4711);
-	check(slate_open_at(s, 4711)->node == 0);
+	check(slate_open_at(s, 4711)->node == 0 && slate_open_at(s, 4711)->opens == 0);
 	check(slate_open_new(s, 77, &i) == 0 && i == 4711);
 	check(slate_open_at(s, i)->opens == 0 && slate_open_at(s, i)->backing_id == 0);
+	check(slate_open_new(s, 1, &i) == -ENFILE);
+	slate_open_free(s, 100);
+	slate_open_free(s, 200);
+	check(slate_open_new(s, 1, &i) == 0 && slate_open_new(s, 1, &i) == 0); /* both are found */
 	check(slate_open_new(s, 1, &i) == -ENFILE);
 	for (i = 0; i < SLATE_OPENS; i++)
 		slate_open_free(s, i);
@@ -43,12 +49,15 @@ struct owner {
 static void *come_and_go(void *data)
 {
 	struct owner *o = data;
+	uint64_t ids[THREADS + 1];
 
 	for (uint32_t turn = 0; turn < TURNS; turn++) {
 		struct slate_open *slot;
 		uint32_t i;
 
 		check(slate_open_new(o->slate, o->node, &i) == 0);
+		if (turn % 4096 == 0)
+			check(slate_open_list(o->slate, ids, THREADS + 1) <= THREADS);
 		slot = slate_open_at(o->slate, i);
 		slot->opens = turn;
 		check(slot->node == o->node && slot->opens == turn);
@@ -68,8 +77,19 @@ static void threads(struct slate *s)
 	}
 	for (unsigned i = 0; i < THREADS; i++)
 		check(!pthread_join(thread[i], NULL));
-	for (uint32_t i = 0; i < SLATE_OPENS; i++)
-		check(slate_open_at(s, i)->node == 0);
+	check(slate_open_list(s, all, SLATE_OPENS) == 0);
+}
+
+static void list(struct slate *s)
+{
+	uint32_t a, b;
+
+	check(slate_open_new(s, 5, &a) == 0 && slate_open_new(s, 6, &b) == 0);
+	check(slate_open_list(s, all, SLATE_OPENS) == 2 && all[0] + all[1] == 11);
+	check(slate_open_list(s, all, 1) == 1);
+	slate_open_free(s, a);
+	check(slate_open_list(s, all, SLATE_OPENS) == 1 && all[0] == 6);
+	slate_open_free(s, b);
 }
 
 static void requests(struct slate *s)
@@ -97,6 +117,7 @@ int main(void)
 	check(slate_new(&s) == 0);
 	all_of_them(s);
 	threads(s);
+	list(s);
 	requests(s);
 	slate_free(s);
 	return 0;

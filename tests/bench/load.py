@@ -6,6 +6,9 @@ another contender, so that whatever else the machine does hits all alike. Each m
 has a fresh mount over clean files that the backing's page cache holds.
 """
 
+import contextlib
+
+import machine
 import shapes
 from machine import Failed
 
@@ -70,20 +73,25 @@ class Load:
                 (peer and round_number >= self.plan.peer_rounds):
             return
         try:
-            contender.mount(shape.cache)
-            self._check_direct(shape, contender)
-            contender.warm(through_mount=shape.family == "buffered" and not shape.writes)
-            result = shapes.measure(shape, contender.directory, self.plan.size,
-                                    self.plan.runtime_ms)
+            with machine.one_cpu() if shape.one_cpu else contextlib.nullcontext():
+                result = self._mounted(shape, contender)
         except (Failed, OSError) as problem:
             self.samples.skip(shape.name, contender.name, str(problem))
             return
+        for measure, (value, unit) in result.items():
+            self.samples.add(shape.name, contender.name, round_number, value, unit, measure)
+
+    def _mounted(self, shape, contender):
+        try:
+            contender.mount(shape.cache)
+            self._check_direct(shape, contender)
+            contender.warm(through_mount=shape.family == "buffered" and not shape.writes)
+            return shapes.measure(shape, contender.directory, self.plan.size,
+                                  self.plan.runtime_ms)
         finally:
             contender.unmount()
             if shape.writes:
                 contender.settle()
-        for measure, (value, unit) in result.items():
-            self.samples.add(shape.name, contender.name, round_number, value, unit, measure)
 
     def _check_direct(self, shape, contender):
         if not shape.direct:

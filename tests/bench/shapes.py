@@ -12,7 +12,9 @@ Three families:
             file without O_DIRECT answers from the backing's page cache.
   nocache   plain opens on mounts with cache=none: every read and write is a round trip
             to the daemon, the backing's page cache answers. Only the contenders that
-            have such a setting; "native" is the buffered backing file.
+            have such a setting; "native" is the buffered backing file. The one-CPU shapes
+            keep load and daemon on the same CPU: what the code costs, without the
+            wake-up of a second CPU, which takes longer and varies more than all else.
 
 Files are written beforehand (no holes) and fit in memory. Each measurement begins with clean
 files that the backing's page cache holds, in the buffered read shapes the mount's too.
@@ -36,6 +38,7 @@ class Shape:
     jobs: int = 1
     depth: int = 1
     fsync: bool = False
+    one_cpu: bool = False
     quick: bool = False
 
     @property
@@ -79,7 +82,11 @@ SHAPES = (
            depth=16, quick=True),
      Shape("direct-depth16-write", "direct", "4 KiB random write, libaio depth 16",
            "randwrite", depth=16, quick=True)] +
-    _family("nocache", ("randread-1", "randread-4", "randwrite-1", "randwrite-4"))
+    _family("nocache", ("randread-1", "randread-4", "randwrite-1", "randwrite-4")) +
+    [Shape("nocache-randread-one-cpu", "nocache", "4 KiB random read, 1 job, one CPU",
+           "randread", one_cpu=True, quick=True),
+     Shape("nocache-randwrite-one-cpu", "nocache", "4 KiB random write, 1 job, one CPU",
+           "randwrite", one_cpu=True, quick=True)]
 )
 
 

@@ -42,13 +42,16 @@ void log_line(enum log_level level, const char *format, ...)
 {
 	char line[1024];
 	va_list ap;
-	size_t n;
+	size_t n = 0;
 
 	if ((int)level > log_level)
 		return;
 
 	va_start(ap, format);
-	vsnprintf(line, sizeof line - 1, format, ap);
+	if (!log_syslog && level <= LOG_LEVEL_WARNING)
+		n = (size_t)snprintf(line, sizeof line, "%s: ",
+				     level == LOG_LEVEL_ERROR ? "error" : "warning");
+	vsnprintf(line + n, sizeof line - 1 - n, format, ap);
 	va_end(ap);
 	escape_controls(line);
 

@@ -73,7 +73,7 @@ int node_attributes(struct fs *fs, struct node *node, struct stat *ret)
 		return r;
 	if (fstatat(fdref_fd(ref), "", ret, AT_EMPTY_PATH) < 0)
 		return -errno;
-	if (ret->st_nlink == 0 && !node->open) {
+	if (ret->st_nlink == 0 && !node->open && !node->grave) {
 		/* Removed behind us; only our cached descriptor kept it. */
 		fdcache_forget(fs->fds, &node->handle);
 		return node_epitaph(fs->nodes, node, ret) == 0 ? 0 : -ESTALE;

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/fdcache.h"
 #include "base/log.h"
 #include "fs/nodes.h"
 
@@ -103,6 +104,7 @@ static void free_node(struct node *node)
 {
 	free(node->name);
 	free(node->buried);
+	fdref_put(node->grave);
 	free(node);
 }
 
@@ -512,6 +514,17 @@ void node_bury(struct nodes *n, struct node *node, const struct stat *st)
 	pthread_mutex_unlock(id_lock(n, node->id));
 	pthread_rwlock_unlock(&n->table_lock);
 	free(copy);
+}
+
+void node_keep_open(struct nodes *n, struct node *node, struct fdref *ref)
+{
+	pthread_rwlock_rdlock(&n->table_lock);
+	pthread_mutex_lock(id_lock(n, node->id));
+	if (!node->grave)
+		node->grave = TAKE_PTR(ref);
+	pthread_mutex_unlock(id_lock(n, node->id));
+	pthread_rwlock_unlock(&n->table_lock);
+	fdref_put(ref);
 }
 
 int node_epitaph(struct nodes *n, struct node *node, struct stat *ret)

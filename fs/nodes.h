@@ -52,8 +52,10 @@ struct node {
 	uint32_t open;
 	struct disk *disk; /* while the daemon serves it (fs/disk.h); same lock */
 	struct stat *buried; /* last attributes of a file that is gone but still known */
+	struct fdref *grave; /* of a directory that is gone but may be open: no handle finds it */
 };
 
+struct fdref;
 struct nodes;
 
 /* @catalog and @slate are borrowed.  @root is the datastore directory.  Starts the committer
@@ -88,6 +90,8 @@ void node_moved(struct nodes *n, struct node *node, uint64_t parent, const char 
 void node_gone(struct nodes *n, struct node *node);
 /* Keep the attributes of a file that is gone, for those who still hold it open by path. */
 void node_bury(struct nodes *n, struct node *node, const struct stat *st);
+/* Takes @ref over: keeps the directory reachable through the fd cache while its node is known. */
+void node_keep_open(struct nodes *n, struct node *node, struct fdref *ref);
 int node_epitaph(struct nodes *n, struct node *node, struct stat *ret); /* -ENOENT: none */
 
 /* Copies of the hints. */

@@ -19,11 +19,13 @@ struct victim {
 	struct node *node; /* owned: open_begin was called */
 	struct handle handle;
 	struct stat st;
+	struct fdref *open; /* of a directory: somebody may have it open, and we would not know */
 	bool orphaned;
 };
 
 static void victim_end(struct victim *v)
 {
+	fdref_put(v->open);
 	if (!v->node)
 		return;
 	open_end(v->fs, v->node);
@@ -42,7 +44,11 @@ static int victim_find(struct victim *v, int dirfd, const char *name)
 	v->node = nodes_known(v->fs->nodes, &v->handle);
 	if (v->node)
 		open_begin(v->fs, v->node);
-	return fstatat(dirfd, name, &v->st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	if (fstatat(dirfd, name, &v->st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (v->node && S_ISDIR(v->st.st_mode))
+		fdcache_get(v->fs->fds, &v->handle, FD_READ, &v->open); /* without it: ESTALE */
+	return 0;
 }
 
 static bool victim_stays(const struct victim *v)
@@ -54,7 +60,10 @@ static void victim_is_gone(struct victim *v)
 {
 	if (!v->node || v->orphaned)
 		return;
-	if (S_ISDIR(v->st.st_mode) || v->st.st_nlink == 1) {
+	if (v->open) {
+		node_gone(v->fs->nodes, v->node);
+		node_keep_open(v->fs->nodes, v->node, TAKE_PTR(v->open));
+	} else if (S_ISDIR(v->st.st_mode) || v->st.st_nlink == 1) {
 		node_gone(v->fs->nodes, v->node);
 		v->st.st_nlink = 0;
 		node_bury(v->fs->nodes, v->node, &v->st);

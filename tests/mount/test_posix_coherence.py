@@ -171,8 +171,12 @@ def test_punched_holes_read_as_zeros_everywhere(disk):
             assert os.lseek(fd, PAGE, os.SEEK_DATA) == 5 * PAGE
 
 
-def test_a_mapped_write_is_no_hole(weir):
+def test_a_mapped_write_is_no_hole(weir, way, request):
     """Before any msync: `cp` asks SEEK_DATA what it has to copy."""
+    if way == "passthrough=off" and weir.is_weir():
+        request.applymarker(pytest.mark.xfail(
+            reason="the kernel does not flush mapped pages before it asks a FUSE daemon: "
+                   "docs/filesystem.md"))
     path = weir.in_mount("sparse")
     with open(path, "wb") as f:
         f.truncate(16 * PAGE)

@@ -16,8 +16,6 @@
 
 #include "base/queue.h"
 
-#define URGE_EVERY_NS 10000000
-
 static uint64_t now_ns(void)
 {
 	struct timespec now;
@@ -279,21 +277,7 @@ struct io *queue_leave(struct queue *q, struct io *io)
 	return admit(q);
 }
 
-/* Under the lock.  False: the time is over. */
-static bool wait_a_little(struct queue *q, pthread_cond_t *wake)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += URGE_EVERY_NS;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	return pthread_cond_timedwait(wake, &q->lock, &until) == 0;
-}
-
-void queue_wait_alone_urging(struct queue *q, struct io *io, void (*urge)(void *data), void *data)
+void queue_wait_alone(struct queue *q, struct io *io)
 {
 	pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 
@@ -303,22 +287,10 @@ void queue_wait_alone_urging(struct queue *q, struct io *io, void (*urge)(void *
 
 	pthread_mutex_lock(&q->lock);
 	if (!enter(q, io))
-		while (!io->served) {
-			if (!urge) {
-				pthread_cond_wait(&wake, &q->lock);
-			} else if (!wait_a_little(q, &wake)) {
-				pthread_mutex_unlock(&q->lock);
-				urge(data);
-				pthread_mutex_lock(&q->lock);
-			}
-		}
+		while (!io->served)
+			pthread_cond_wait(&wake, &q->lock);
 	pthread_mutex_unlock(&q->lock);
 	pthread_cond_destroy(&wake);
-}
-
-void queue_wait_alone(struct queue *q, struct io *io)
-{
-	queue_wait_alone_urging(q, io, NULL, NULL);
 }
 
 bool queue_idle(struct queue *q)

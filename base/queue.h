@@ -76,10 +76,6 @@ struct io *queue_leave(struct queue *q, struct io *io);
  * gives at the end must be run as always. */
 void queue_wait_alone(struct queue *q, struct io *io);
 
-/* The same; as long as it waits, @urge is called every few milliseconds without locks, to hurry
- * those in the way. */
-void queue_wait_alone_urging(struct queue *q, struct io *io, void (*urge)(void *data), void *data);
-
 /* True: nothing is in service or waiting (a hint unless the caller keeps others out). */
 bool queue_idle(struct queue *q);
 

@@ -143,15 +143,6 @@ static int update_stack(struct disk *d, const struct cover *cover)
 	return r;
 }
 
-/* Who sleeps at a limit that is about to go need not sleep to its end.  Whether the drain works is
- * seen when the stack is swapped. */
-static void wake_sleepers(void *data)
-{
-	struct disk *d = data;
-
-	stack_drain(d->stack);
-}
-
 static int restack(struct fs *fs, struct disk *d, struct cover *cover)
 {
 	struct applied *wanted = cover_depth(cover) ? cover->applied : NULL;
@@ -164,7 +155,7 @@ static int restack(struct fs *fs, struct disk *d, struct cover *cover)
 	r = update_stack(d, cover);
 	if (r == -ENOTSUP) {
 		stack_hurry(d->stack); /* a slow limit must not be waited for to be removed */
-		queue_wait_alone_urging(&d->queue, &io, wake_sleepers, d);
+		queue_wait_alone(&d->queue, &io);
 		r = swap_stack(d, cover);
 		note_stack(d);
 		disk_let_go(fs, d, &io);

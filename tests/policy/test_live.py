@@ -15,6 +15,7 @@ from policy_rig import (BLOCK, Load, attach, clear, compliance, covered, eventua
                         last_event, make_disk, make_vmdk, own, stats, status, words)
 
 RATIO = 4
+LARGE = 128 * BLOCK
 
 
 @pytest.fixture(params=("daemon", "attachable"))
@@ -126,8 +127,8 @@ def test_many_waiters_of_one_disk_go_on(live):
 
 
 def test_a_long_wait_is_cut_short(live):
-    """Requests of 128 KiB at 4 KiB a second would wait for half a minute each."""
-    live.policies.write("thin", bandwidth="4K")
+    """Requests of 512 KiB at 64 KiB a second would wait for many seconds each."""
+    live.policies.write("thin", bandwidth="64K")
     attach(live.disk, "thin")
     readers = [threading.Thread(target=read_large, args=(live.disk, i)) for i in range(6)]
     for reader in readers:
@@ -141,11 +142,11 @@ def test_a_long_wait_is_cut_short(live):
 
 
 def read_large(path, i):
-    buffer = mmap.mmap(-1, 32 * BLOCK)
+    buffer = mmap.mmap(-1, LARGE)
     fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
     try:
         for _ in range(2):
-            assert os.preadv(fd, [buffer], i * 32 * BLOCK) == 32 * BLOCK
+            assert os.preadv(fd, [buffer], i % 2 * LARGE) == LARGE
     finally:
         os.close(fd)
 

@@ -100,7 +100,7 @@ static int remove_name(struct fs *fs, struct node *dir, const char *name, int fl
 		r = unlinkat(fdref_fd(ref), name, flags) < 0 ? -errno : 0;
 	}
 	slate_outcome(session_slot(), r);
-	*ret = (struct gone){v.handle, v.st.st_nlink <= 1};
+	*ret = (struct gone){v.handle, S_ISDIR(v.st.st_mode) || v.st.st_nlink <= 1};
 	if (r == 0)
 		victim_is_gone(&v);
 	return r;
@@ -207,7 +207,7 @@ static int rename_over(struct move *m)
 	if (r < 0 && v.orphaned)
 		orphan_undo(m->fs, v.node);
 	if (r == 0) {
-		m->gone = (struct gone){v.handle, v.st.st_nlink <= 1};
+		m->gone = (struct gone){v.handle, S_ISDIR(v.st.st_mode) || v.st.st_nlink <= 1};
 		victim_is_gone(&v);
 	}
 	return r;

@@ -185,6 +185,26 @@ bool assign_find(struct fs *fs, const struct handle *h, struct assigned *ret)
 	return row;
 }
 
+bool assign_peek(struct fs *fs, const struct handle *h, struct assigned *ret)
+{
+	struct row *row;
+
+	LOCKED(&fs->assignments->lock);
+	row = find_row(fs->assignments, h);
+	if (row)
+		*ret = row->a;
+	return row;
+}
+
+bool assign_is_complete(struct fs *fs, const struct handle *h)
+{
+	struct row *row;
+
+	LOCKED(&fs->assignments->lock);
+	row = find_row(fs->assignments, h);
+	return row && row->complete;
+}
+
 static size_t copy_rows(struct assignments *a, bool (*want)(const struct assigned *, uint64_t),
 			uint64_t argument, struct assigned **ret)
 {
@@ -230,6 +250,7 @@ void assign_file_moved(struct fs *fs, struct node *node)
 	if (!row)
 		return;
 	count_beside(fs->assignments, &row->a, -1);
+	row->a.node = node->id;
 	row->a.dir = dir;
 	count_beside(fs->assignments, &row->a, 1);
 }
@@ -345,34 +366,6 @@ char *assign_refusal(struct fs *fs, uint64_t node)
 
 /* ---- life -------------------------------------------------------------------------------- */
 
-static int load_one(const struct catalog_disk *d, void *data)
-{
-	struct fs *fs = data;
-	struct assigned a = {.id = d->id, .handle = d->handle, .node = d->node,
-			     .flags = d->flags, .version = d->policy_version};
-
-	if (!*d->policy)
-		return 0;
-	snprintf(a.policy, sizeof a.policy, "%s", d->policy);
-	return assign_put_row(fs, &a, false);
-}
-
-/* Where VMs lie and what belongs to what, from what the catalog remembers. */
-static void learn_all(struct fs *fs)
-{
-	_cleanup_(freep) struct assigned *all = NULL;
-	size_t n = assign_all(fs, &all);
-
-	for (size_t i = 0; i < n; i++) {
-		_node_ at = {.fs = fs};
-
-		if (nodes_get(fs->nodes, all[i].node, &at.node) < 0)
-			continue;
-		assign_file_moved(fs, at.node);
-		assign_learn_parts(fs, at.node, all[i].flags);
-	}
-}
-
 int assignments_new(struct fs *fs, struct assignments **ret)
 {
 	struct assignments *a = calloc(1, sizeof *a);
@@ -386,9 +379,7 @@ int assignments_new(struct fs *fs, struct assignments **ret)
 	r = applied_set_new(fs->store->weir_fd, &a->applied);
 	*ret = fs->assignments = a; /* the loading below looks for it there */
 	if (r == 0)
-		r = catalog_each_disk(fs->catalog, load_one, fs);
-	if (r == 0)
-		learn_all(fs);
+		r = assign_load(fs);
 	return r;
 }
 

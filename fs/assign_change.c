@@ -149,6 +149,7 @@ static int remember(struct fs *fs, struct node *node, const struct disk_header *
 
 	memcpy(a.policy, h->policy, sizeof a.policy);
 	memcpy(a.digest, h->policy_digest, sizeof a.digest);
+	nodes_commit_now(fs->nodes); /* a row must not name an id that a kill takes back */
 	r = copy_to_catalog(fs, node, h);
 	if (r < 0) /* the header is the truth; weir check makes the copy again */
 		log_error("catalog: cannot note an assignment: %s; run `weir check` after the "

@@ -19,6 +19,7 @@ struct leaf {
 	struct handle handle;
 	_Atomic int flush_error; /* the first failed flush, for ever */
 	_Atomic bool told;       /* that the file shrank */
+	_Atomic int attributes;  /* leaf_sync_attributes */
 };
 
 static const uint8_t zeros[ZEROS_SIZE];
@@ -99,7 +100,7 @@ static int sync_fd(struct leaf *l, int fd)
 	if (l->flush_error)
 		return l->flush_error;
 	do {
-		r = fdatasync(fd) < 0 ? -errno : 0;
+		r = (l->attributes ? fsync(fd) : fdatasync(fd)) < 0 ? -errno : 0;
 	} while (r == -EINTR);
 	return r < 0 ? keep_flush_error(l, r) : 0;
 }
@@ -167,6 +168,11 @@ static int leaf_write(struct stage *st, const void *buf, const struct seal *seal
 		log_warning("backing file may have kept part of a failed write: error %d, ignoring",
 			    errno);
 	return r;
+}
+
+void leaf_sync_attributes(struct stage *leaf, int by)
+{
+	leaf_of(leaf)->attributes += by;
 }
 
 static int leaf_flush(struct stage *st)

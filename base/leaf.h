@@ -29,6 +29,10 @@
  * -EINVAL  not a regular file
  * -ENOMEM, or what fdcache_get returned */
 int leaf_new(struct fdcache *cache, const struct handle *h, struct stage **ret);
-void leaf_free(struct stage *leaf); /* accepts NULL */
+void leaf_free(struct stage *leaf);
+
+/* While @by sums up to more than 0 a flush makes times and owner durable, too (fsync instead of
+ * fdatasync): one barrier for both.  Any thread. */
+void leaf_sync_attributes(struct stage *leaf, int by); /* accepts NULL */
 
 #endif

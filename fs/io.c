@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "base/leaf.h"
 #include "base/split.h"
 #include "fs/callbacks.h"
 #include "fs/disk.h"
@@ -20,7 +21,8 @@ struct request {
 	struct io io;
 	fuse_req_t req;
 	struct fs *fs;
-	struct node *node; /* a reference */
+	struct node *node;
+	bool referenced;   /* else the open file keeps the node */
 	struct disk *disk; /* stays while the file is open */
 	int (*run)(struct request *rq);   /* the bytes: inside the queue */
 	void (*reply)(struct request *rq, int r); /* outside it again */
@@ -40,22 +42,28 @@ struct request {
 
 static void request_free(struct request *rq)
 {
-	node_unref(rq->fs->nodes, rq->node);
+	if (rq->referenced)
+		node_unref(rq->fs->nodes, rq->node);
 	free(rq->copy);
 	free(rq);
 }
 
 /* The node of an open file; in the daemon's way with its disk. */
-static int request_new(fuse_req_t req, fuse_ino_t id, struct request **ret)
+static int request_new(fuse_req_t req, fuse_ino_t id, const struct fuse_file_info *fi,
+		       struct request **ret)
 {
 	struct request *rq = calloc(1, sizeof *rq);
-	int r;
+	int r = 0;
 
 	if (!rq)
 		return -ENOMEM;
 	rq->req = req;
 	rq->fs = request_fs(req);
-	r = nodes_get(rq->fs->nodes, id, &rq->node);
+	rq->node = fi ? open_node(rq->fs, fi->fh, id) : NULL;
+	if (!rq->node) {
+		r = nodes_get(rq->fs->nodes, id, &rq->node);
+		rq->referenced = true;
+	}
 	if (r < 0) {
 		free(rq);
 		return r;
@@ -150,7 +158,7 @@ static void read_backing(fuse_req_t req, struct request *rq)
 void fs_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct request *rq;
-	int r = request_new(req, id, &rq);
+	int r = request_new(req, id, fi, &rq);
 
 	if (r < 0) {
 		reply_result(req, r);
@@ -265,7 +273,7 @@ void fs_write(fuse_req_t req, fuse_ino_t id, const char *buf, size_t size, off_t
 {
 	const struct fuse_write_in *in = (const void *)(session_request() + 1);
 	struct request *rq;
-	int r = request_new(req, id, &rq);
+	int r = request_new(req, id, fi, &rq);
 
 	if (r < 0) {
 		reply_result(req, r);
@@ -288,13 +296,20 @@ void fs_write(fuse_req_t req, fuse_ino_t id, const char *buf, size_t size, off_t
 
 /* ---- fsync ------------------------------------------------------------------------------- */
 
+/* The stages flush the bytes; the leaf at the bottom takes the attributes along for an fsync. */
 static int run_flush(struct request *rq)
 {
-	rq->result = stack_depth(rq->disk->stack);
-	return stage_flush(stack_top(rq->disk->stack));
+	bool attributes = !rq->mode;
+	int r;
+
+	if (attributes)
+		leaf_sync_attributes(rq->disk->leaf, 1);
+	r = stage_flush(stack_top(rq->disk->stack));
+	if (attributes)
+		leaf_sync_attributes(rq->disk->leaf, -1);
+	return r;
 }
 
-/* Attributes of the file are not the stages' business. */
 static int sync_backing(struct fs *fs, struct node *node, bool datasync)
 {
 	_cleanup_(fdref_putp) struct fdref *ref = NULL;
@@ -305,17 +320,10 @@ static int sync_backing(struct fs *fs, struct node *node, bool datasync)
 	return r;
 }
 
-static void reply_flush(struct request *rq, int r)
-{
-	if (r == 0 && !rq->mode && rq->result)
-		r = sync_backing(rq->fs, rq->node, false);
-	reply_result(rq->req, r);
-}
-
 void fs_fsync(fuse_req_t req, fuse_ino_t id, int datasync, struct fuse_file_info *fi)
 {
 	struct request *rq;
-	int r = request_new(req, id, &rq);
+	int r = request_new(req, id, fi, &rq);
 
 	if (r < 0) {
 		reply_result(req, r);
@@ -328,7 +336,7 @@ void fs_fsync(fuse_req_t req, fuse_ino_t id, int datasync, struct fuse_file_info
 	}
 	rq->mode = datasync;
 	rq->run = run_flush;
-	rq->reply = reply_flush;
+	rq->reply = reply_plain;
 	set_range(rq, IO_FLUSH, 0, 0);
 	submit(rq);
 }
@@ -382,7 +390,7 @@ void fs_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t off, off_t len,
 		  struct fuse_file_info *fi)
 {
 	struct request *rq;
-	int r = request_new(req, id, &rq);
+	int r = request_new(req, id, fi, &rq);
 
 	if (r < 0) {
 		reply_result(req, r);
@@ -443,7 +451,7 @@ static void reply_seek(struct request *rq, int r)
 void fs_lseek(fuse_req_t req, fuse_ino_t id, off_t off, int whence, struct fuse_file_info *fi)
 {
 	struct request *rq;
-	int r = request_new(req, id, &rq);
+	int r = request_new(req, id, fi, &rq);
 
 	if (r < 0) {
 		reply_result(req, r);

@@ -193,11 +193,13 @@ void node_unref(struct nodes *n, struct node *node)
 	if (!node)
 		return;
 	id = node->id;
-	hash = handle_hash(&node->handle);
+	hash = 0;
 	pthread_rwlock_rdlock(&n->table_lock);
 	pthread_mutex_lock(id_lock(n, id));
 	node->references--;
 	last = unused(node);
+	if (last)
+		hash = handle_hash(&node->handle);
 	pthread_mutex_unlock(id_lock(n, id));
 	pthread_rwlock_unlock(&n->table_lock);
 	if (last)

@@ -12,12 +12,15 @@
 #include "fs/orphan.h"
 #include "fs/recognise.h"
 
-#define FH_WRITER 1u /* the open may write */
+/* A file handle: the open slot's index plus one, and whether the open may write. */
+#define FH_WRITER 1u
+#define FH_SHIFT  1
 
 struct opens {
 	pthread_mutex_t lock; /* protects node->open, NODE_BUSY and the slots */
 	pthread_cond_t changed;
 	_Atomic bool told; /* why passthrough is not possible here was logged */
+	struct node *node[SLATE_OPENS]; /* of each slot in use; the slot holds the reference */
 };
 
 int opens_new(struct opens **ret)
@@ -70,6 +73,15 @@ struct slate_open open_glance(struct fs *fs, struct node *node)
 struct slate_open open_state(struct fs *fs, struct node *node)
 {
 	return open_glance(fs, node);
+}
+
+struct node *open_node(struct fs *fs, uint64_t fh, uint64_t id)
+{
+	uint64_t index = (fh >> FH_SHIFT) - 1;
+
+	if (index >= SLATE_OPENS || slate_open_at(fs->slate, (uint32_t)index)->node != id)
+		return NULL;
+	return fs->opens->node[index];
 }
 
 size_t open_list(struct fs *fs, uint64_t *ids, size_t max)
@@ -172,6 +184,7 @@ static int new_slot(struct fs *fs, struct node *node, int flags)
 	slate_open_at(fs->slate, index)->way = state.way;
 	slate_open_at(fs->slate, index)->backing_id = state.backing_id;
 	node_ref(fs->nodes, node); /* the slot's */
+	fs->opens->node[index] = node;
 	pthread_mutex_lock(&fs->opens->lock);
 	node->open = index + 1;
 	pthread_mutex_unlock(&fs->opens->lock);
@@ -217,7 +230,7 @@ static int acquire(struct fs *fs, struct node *node, int flags, struct weir_open
 	slot->writers += writer;
 	pthread_mutex_unlock(&fs->opens->lock);
 	*ret = (struct weir_open_out){
-		.fh = writer ? FH_WRITER : 0,
+		.fh = (uint64_t)node->open << FH_SHIFT | (writer ? FH_WRITER : 0),
 		.open_flags = open_flags(fs, slot, flags),
 		.backing_id = slot->way == WAY_PASSTHROUGH ? slot->backing_id : 0,
 	};
@@ -238,6 +251,7 @@ static void close_slot(struct fs *fs, struct node *node)
 		backing_close(fs, state.backing_id);
 	else
 		disk_put(fs, node);
+	fs->opens->node[index] = NULL;
 	slate_open_free(fs->slate, index);
 	if (node->flags & NODE_ORPHAN)
 		orphan_remove(fs, node);

@@ -38,6 +38,10 @@ struct slate_open open_glance(struct fs *fs, struct node *node);
 int open_acquire(struct fs *fs, struct node *node, int flags, struct weir_open_out *ret);
 void open_release(struct fs *fs, struct node *node, uint64_t fh);
 
+/* The node of an open file by the handle the kernel holds: no table is asked.  It stays for as long
+ * as the file is open, which is longer than any request on it.  NULL: ask the table. */
+struct node *open_node(struct fs *fs, uint64_t fh, uint64_t id);
+
 /* All open files, for whoever must look at each: ids into @ids (at most @max), returns how many. */
 size_t open_list(struct fs *fs, uint64_t *ids, size_t max);
 

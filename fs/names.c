@@ -131,8 +131,10 @@ void fs_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent, const char *name)
 
 /* ---- create ------------------------------------------------------------------------------ */
 
-/* A read-write descriptor of the file, whatever the caller asked for: it goes to the fd cache.
- * A file that exists already (the kernel did not know) is opened like one. */
+/* A read-write descriptor of the new file, whatever the caller asked for: it goes to the fd cache.
+ * The kernel asks only for names that it found free, and checks nobody's permissions for them: a
+ * file that lies there by now was made behind us and may be somebody else's.  -ESTALE makes the
+ * kernel look again, and open what it finds like any other file. */
 static int create_file(fuse_req_t req, struct node *dir, const char *name, mode_t mode, int flags,
 		       int *ret_fd)
 {
@@ -148,10 +150,10 @@ static int create_file(fuse_req_t req, struct node *dir, const char *name, mode_
 	slate_begin(session_slot(), dir->id, name, 0, NULL);
 	caller_enter(fuse_req_ctx(req));
 	fd = openat(fdref_fd(ref), name,
-		    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK |
-			    (flags & (O_EXCL | O_TRUNC)),
-		    mode);
+		    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, mode);
 	r = fd < 0 ? -errno : 0;
+	if (r == -EEXIST && !(flags & O_EXCL))
+		r = -ESTALE;
 	caller_leave();
 	slate_outcome(session_slot(), r);
 	*ret_fd = fd;

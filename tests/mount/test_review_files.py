@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a guest's files depend on: whose they are, and what an fsync promised."""
+import os
+import subprocess
+import time
+
+# Opens @argv[1] as user 1000 again and again; prints how often it got somebody else's file.
+INTRUDER = r"""
+import os, sys, time
+os.setgroups([]); os.setgid(1000); os.setuid(1000)
+end, hits = time.monotonic() + 5, 0
+while time.monotonic() < end:
+    try:
+        fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o644)
+    except (PermissionError, FileNotFoundError):
+        continue
+    except OSError as error:
+        if error.errno in (12, 116):    # it changed again while the kernel looked
+            continue
+        raise
+    if os.fstat(fd).st_uid != 1000 or os.read(fd, 10):
+        hits += 1
+    os.close(fd)
+    try:
+        os.unlink(sys.argv[1])
+    except FileNotFoundError:
+        pass
+print(hits)
+"""
+
+
+def test_create_never_opens_what_somebody_else_made_behind(weir):
+    """Between the kernel's lookup and its create a private file of root comes to lie there."""
+    os.chmod(weir.path, 0o777)
+    with subprocess.Popen(["/usr/bin/python3", "-c", INTRUDER, weir.in_mount("x")],
+                          stdout=subprocess.PIPE, text=True) as intruder:
+        while intruder.poll() is None:
+            fd = os.open(weir.in_store("new"), os.O_WRONLY | os.O_CREAT, 0o600)
+            os.write(fd, b"secret")
+            os.close(fd)
+            os.rename(weir.in_store("new"), weir.in_store("x"))
+            time.sleep(0.0005)
+            try:
+                os.unlink(weir.in_store("x"))
+            except FileNotFoundError:
+                pass
+            time.sleep(0.0005)
+        assert intruder.stdout.read().strip() == "0"

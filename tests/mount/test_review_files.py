@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a guest's files depend on: whose they are, and what an fsync promised."""
 import os
+import re
+import shutil
 import subprocess
 import time
+
+import pytest
 
 # Opens @argv[1] as user 1000 again and again; prints how often it got somebody else's file.
 INTRUDER = r"""
@@ -46,3 +50,20 @@ def test_create_never_opens_what_somebody_else_made_behind(weir):
                 pass
             time.sleep(0.0005)
         assert intruder.stdout.read().strip() == "0"
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_fsync_is_an_fsync(weir, directory):
+    """A mode, an owner, a time are durable after it; fdatasync would leave them out."""
+    trace = os.path.join(directory, "trace")
+    with open(weir.in_mount("a"), "wb") as f:
+        f.write(b"x" * 8192)
+        f.flush()
+        with subprocess.Popen(["strace", "-f", "-e", "trace=fsync", "-p", str(weir.process.pid),
+                               "-o", trace], stderr=subprocess.PIPE) as strace:
+            strace.stderr.readline()    # it is attached
+            os.fchmod(f.fileno(), 0o600)
+            os.fsync(f.fileno())
+            strace.terminate()
+    with open(trace, encoding="ascii") as f:
+        assert re.search(r"fsync\(\d+\) *= 0", f.read())

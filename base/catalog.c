@@ -257,6 +257,7 @@ int catalog_open_sized(const char *dir, const struct catalog_identity *who, uint
 	if (r < 0)
 		return r;
 
+	catalog_keep_room(c); /* nobody else has it yet */
 	*ret = TAKE_PTR(c);
 	return 0;
 }

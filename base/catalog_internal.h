@@ -34,9 +34,10 @@ struct catalog {
 	uint64_t map_bytes_max;
 
 	/* One transaction that changes, from its begin to its commit; under it map_lock may be
-	 * taken.  Protects map_bytes. */
+	 * taken.  Protects map_bytes and room_end. */
 	pthread_mutex_t write_lock;
 	uint64_t map_bytes;
+	uint64_t room_end; /* the file has space to this offset (catalog_keep_room) */
 
 	/* Shared: a read transaction is open.  Exclusive: the map moves.  Innermost. */
 	pthread_rwlock_t map_lock;
@@ -47,6 +48,9 @@ struct catalog {
 };
 
 int catalog_errno(int lmdb_result);
+
+/* Under write_lock: keep space allocated behind the end of the file. */
+void catalog_keep_room(struct catalog *c);
 
 static inline MDB_val catalog_val(const void *data, size_t len)
 {

@@ -7,13 +7,17 @@
  * Invariant  nodes and handles are inverse to each other at every commit.
  * Refuses    to go on over a damaged row (-EUCLEAN): what it said about the other table is lost.
  */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/catalog_internal.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+
+#define ROOM (4u << 20) /* bytes: some ten thousand files */
 
 typedef int (*change_fn)(struct catalog *c, MDB_txn *txn, void *data);
 
@@ -79,6 +83,21 @@ static int map_grow(struct catalog *c)
 	return 0;
 }
 
+/* A datastore that is full must still be of use: without a commit no file gets an id, so none could
+ * be looked up, not even to delete it.  Where the filesystem cannot allocate, commits just fail. */
+void catalog_keep_room(struct catalog *c)
+{
+	struct stat st;
+	int fd;
+
+	if (mdb_env_get_fd(c->env, &fd) || fstat(fd, &st) < 0)
+		return;
+	if ((uint64_t)st.st_size + ROOM / 2 <= c->room_end)
+		return;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, st.st_size, ROOM) == 0)
+		c->room_end = (uint64_t)st.st_size + ROOM;
+}
+
 /* All of @change or nothing, durable when 0 is returned. */
 static int change_commit(struct catalog *c, change_fn change, void *data)
 {
@@ -87,6 +106,8 @@ static int change_commit(struct catalog *c, change_fn change, void *data)
 	LOCKED(&c->write_lock);
 	for (;;) {
 		r = change_once(c, change, data);
+		if (r == 0)
+			catalog_keep_room(c);
 		if (r != CATALOG_MAP_FULL)
 			return r;
 		r = map_grow(c);

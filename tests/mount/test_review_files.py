@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a guest's files depend on: whose they are, and what an fsync promised."""
+import errno
 import os
 import re
 import shutil
@@ -67,3 +68,34 @@ def test_fsync_is_an_fsync(weir, directory):
             strace.terminate()
     with open(trace, encoding="ascii") as f:
         assert re.search(r"fsync\(\d+\) *= 0", f.read())
+
+
+def fill(path):
+    """Write until nothing fits any more."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        for size in (65536, 512):
+            try:
+                while os.write(fd, b"x" * size):
+                    pass
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+    finally:
+        try:
+            os.close(fd)
+        except OSError:
+            pass
+
+
+def test_a_full_datastore_can_be_listed_and_emptied(mounted):
+    """Each of its files needs a node id, which the catalog on the same filesystem keeps."""
+    weir = mounted(megabytes=40, options="passthrough=off")
+    for i in range(3000):
+        with open(weir.in_store("f%d" % i), "wb"):
+            pass
+    fill(weir.in_store("big"))
+    assert len([e for e in os.scandir(weir.path) if e.stat().st_mode]) == 3001
+    for i in range(3000):
+        os.unlink(weir.in_mount("f%d" % i))
+    os.unlink(weir.in_mount("big"))
+    assert not os.listdir(weir.path)

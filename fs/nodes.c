@@ -37,6 +37,7 @@ struct nodes {
 	pthread_mutex_t commit_lock; /* protects stop, hurry, commits */
 	pthread_cond_t commit_wake, commit_done;
 	bool stop, hurry;
+	_Atomic bool failing; /* commits do not work at present */
 	uint64_t commits_begun, commits_done;
 };
 
@@ -383,13 +384,14 @@ struct node *nodes_known(struct nodes *n, const struct handle *h)
 	return known(n, h, handle_hash(h));
 }
 
-static void hurry(void *data)
+static bool hurry(void *data)
 {
 	struct nodes *n = data;
 
 	LOCKED(&n->commit_lock);
 	n->hurry = true;
 	pthread_cond_signal(&n->commit_wake);
+	return !n->failing;
 }
 
 static void promise(struct nodes *n, struct node *node, bool gone)
@@ -399,7 +401,10 @@ static void promise(struct nodes *n, struct node *node, bool gone)
 	row.parent = node_parent(n, node);
 	node_name(n, node, row.name);
 	node_ref(n, node); /* the promise's; the committer gives it back */
-	slate_node_put(n->slate, &row, gone, hurry, n);
+	/* Better a handle that is stale after a restart than a datastore whose files nobody can
+	 * look up, or delete when it is full. */
+	if (!slate_node_put(n->slate, &row, gone, hurry, n))
+		node_unref(n, node);
 	if (slate_node_count(n->slate) >= COMMIT_HURRY)
 		hurry(n);
 }
@@ -574,6 +579,7 @@ static void commit_until_it_works(struct nodes *n, struct catalog_node *rows, si
 				  "second (handles given now will not survive a restart)",
 				  count, strerror(-r));
 		last = r;
+		n->failing = true;
 		nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
 		pthread_mutex_lock(&n->commit_lock);
 		if (n->stop) {
@@ -582,6 +588,7 @@ static void commit_until_it_works(struct nodes *n, struct catalog_node *rows, si
 		}
 		pthread_mutex_unlock(&n->commit_lock);
 	}
+	n->failing = false;
 	if (last)
 		log_notice("catalog: commits work again");
 }

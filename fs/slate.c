@@ -2,6 +2,7 @@
 /* fs/slate.c - see fs/slate.h. */
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "fs/slate.h"
@@ -92,26 +93,38 @@ static struct slate_node *node_slot(struct slate *s, uint64_t n)
 	return &s->memory->node[n % SLATE_NODES];
 }
 
-void slate_node_put(struct slate *s, const struct catalog_node *node, bool gone,
-		    void (*full)(void *data), void *data)
+/* Under the lock, which is let go meanwhile.  False: give up. */
+static bool wait_for_space(struct slate *s, bool (*full)(void *data), void *data)
+{
+	struct timespec until;
+	bool hope;
+
+	pthread_mutex_unlock(&s->lock);
+	hope = full(data);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	pthread_mutex_lock(&s->lock);
+	if (hope && s->head - s->tail == SLATE_NODES)
+		pthread_cond_timedwait(&s->space, &s->lock, &until);
+	return hope;
+}
+
+bool slate_node_put(struct slate *s, const struct catalog_node *node, bool gone,
+		    bool (*full)(void *data), void *data)
 {
 	struct slate_node *slot;
 
-	pthread_mutex_lock(&s->lock);
-	if (s->head - s->tail == SLATE_NODES) {
-		pthread_mutex_unlock(&s->lock);
-		full(data);
-		pthread_mutex_lock(&s->lock);
-		while (s->head - s->tail == SLATE_NODES)
-			pthread_cond_wait(&s->space, &s->lock);
-	}
+	LOCKED(&s->lock);
+	while (s->head - s->tail == SLATE_NODES)
+		if (!wait_for_space(s, full, data))
+			return false;
 	slot = node_slot(s, s->head);
 	slot->node = *node;
 	if (gone)
 		slot->node.handle.len = 0;
 	slot->state = gone ? SLATE_NODE_GONE : SLATE_NODE_NEW;
 	s->head++;
-	pthread_mutex_unlock(&s->lock);
+	return true;
 }
 
 void slate_node_take(struct slate *s, struct catalog_node *nodes, uint32_t *slots, size_t max,

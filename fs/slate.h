@@ -82,9 +82,10 @@ void slate_begin(struct slate_thread *t, uint64_t dir, const char *name, uint64_
 void slate_outcome(struct slate_thread *t, int r);
 
 /* Note a node that is to be committed (or, with @gone, removed).  Waits while all slots are taken;
- * @full is called, without locks, before the first wait so that a commit is hurried. */
-void slate_node_put(struct slate *s, const struct catalog_node *node, bool gone,
-		    void (*full)(void *data), void *data);
+ * @full is called, without locks, before the first wait and every second, to hurry the commit.
+ * It says whether there is hope: false makes this one false too, and nothing is noted. */
+bool slate_node_put(struct slate *s, const struct catalog_node *node, bool gone,
+		    bool (*full)(void *data), void *data);
 
 /* Take the oldest @max waiting nodes for a commit: *ret_n of them into @nodes and their slots into
  * @slots.  They stay in the slate until slate_node_committed. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Node slots: taken in the order of the promises, free only after the commit, and who finds none
- * waits until there is one. */
+ * waits until there is one, or there is no hope of it. */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -13,16 +13,17 @@
 static struct catalog_node rows[SLATE_NODES + 1];
 static uint32_t slots[SLATE_NODES + 1];
 
-static void never(void *data)
+static bool never(void *data)
 {
 	check(!"the slate was full");
+	return false;
 }
 
 static void put(struct slate *s, uint64_t id, bool gone)
 {
 	struct catalog_node n = rig_node(id, id);
 
-	slate_node_put(s, &n, gone, never, NULL);
+	check(slate_node_put(s, &n, gone, never, NULL));
 }
 
 static size_t take(struct slate *s, size_t max)
@@ -72,12 +73,13 @@ struct waiter {
 	_Atomic int full, done;
 };
 
-static void count_full(void *data)
+static bool count_full(void *data)
 {
 	struct waiter *w = data;
 
 	slate_node_count(w->slate); /* called without the lock, or this never returns */
 	atomic_fetch_add(&w->full, 1);
+	return true;
 }
 
 static void *put_one_more(void *data)
@@ -85,7 +87,7 @@ static void *put_one_more(void *data)
 	struct waiter *w = data;
 	struct catalog_node n = rig_node(1000000, 5);
 
-	slate_node_put(w->slate, &n, false, count_full, w);
+	check(slate_node_put(w->slate, &n, false, count_full, w));
 	atomic_store(&w->done, 1);
 	return NULL;
 }
@@ -95,6 +97,11 @@ static void wait_a_little(void)
 	nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
 }
 
+static bool no_hope(void *data)
+{
+	return false;
+}
+
 static void full(struct slate *s)
 {
 	struct waiter w = {.slate = s};
@@ -102,6 +109,8 @@ static void full(struct slate *s)
 
 	for (uint64_t i = 1; i <= SLATE_NODES; i++)
 		put(s, i, false);
+	check(slate_node_count(s) == SLATE_NODES);
+	check(!slate_node_put(s, &rows[0], false, no_hope, NULL));
 	check(slate_node_count(s) == SLATE_NODES);
 	check(!pthread_create(&thread, NULL, put_one_more, &w));
 	wait_a_little();

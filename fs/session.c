@@ -204,8 +204,10 @@ static int prepare_thread(struct session *s, struct thread *t, unsigned index)
 	t->session = s;
 	t->index = index;
 	t->slot = slate_thread(s->fs->slate, index);
-	t->message = populated(MESSAGE_SIZE);
-	t->scratch = populated(SESSION_BUFFER);
+	if (!t->message) /* there from a start that failed */
+		t->message = populated(MESSAGE_SIZE);
+	if (!t->scratch)
+		t->scratch = populated(SESSION_BUFFER);
 	return t->message && t->scratch ? 0 : -ENOMEM;
 }
 

@@ -147,6 +147,19 @@ void assign_drop_row(struct fs *fs, const struct handle *h)
 	free(row);
 }
 
+/* Somebody may have dropped the row or put another meanwhile: that is newer. */
+static void finish_row(struct assignments *a, const struct assigned *assigned)
+{
+	struct row *row;
+
+	LOCKED(&a->lock);
+	row = find_row(a, &assigned->handle);
+	if (!row || row->complete || memcmp(&row->a.id, &assigned->id, sizeof row->a.id))
+		return;
+	row->a = *assigned;
+	row->complete = true;
+}
+
 /* The catalog's copy has no digest: read the header once, when it is first needed. */
 static void complete_row(struct fs *fs, struct assigned *a)
 {
@@ -165,7 +178,7 @@ static void complete_row(struct fs *fs, struct assigned *a)
 		memcpy(a->policy, header.policy, sizeof a->policy);
 		a->version = header.policy_version;
 	}
-	assign_put_row(fs, a, true);
+	finish_row(fs->assignments, a);
 }
 
 bool assign_find(struct fs *fs, const struct handle *h, struct assigned *ret)

@@ -133,6 +133,16 @@ static int set_owner(int fd, const struct stat *attr, int to_set)
 	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
+/* A message that sets nothing is one of two things: the end of what the kernel does before a write
+ * to a file with capabilities, which it has just removed; or chown(-1, -1), which moves the ctime
+ * and drops set-id bits. */
+static int set_nothing(struct node *node, int fd)
+{
+	if (atomic_fetch_and(&node->flags, ~(uint32_t)NODE_UNCAPPED) & NODE_UNCAPPED)
+		return 0;
+	return fchownat(fd, "", (uid_t)-1, (gid_t)-1, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
 /* The kernel asks for it when the caller may not keep set-id bits (we may, as root). */
 int drop_set_id(int fd)
 {
@@ -163,8 +173,9 @@ static int set_attributes(struct fs *fs, struct node *node, const struct stat *a
 		recognise_emptied(fs, node);
 	if (r == 0 && (to_set & FUSE_SET_ATTR_KILL_SUID))
 		r = drop_set_id(fd);
-	/* Nothing to set: chown(-1, -1), which moves the ctime. */
-	if (r == 0 && (!to_set || (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))))
+	if (!to_set)
+		r = set_nothing(node, fd);
+	if (r == 0 && (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)))
 		r = set_owner(fd, attr, to_set);
 	if (r == 0 && (to_set & FUSE_SET_ATTR_MODE))
 		r = chmod(fd_path(fd).text, attr->st_mode & 07777) < 0 ? -errno : 0;

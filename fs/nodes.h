@@ -33,6 +33,7 @@ enum node_flags {
 	NODE_CREATED = 8, /* made or emptied through this mount, and its writer has it open yet */
 	NODE_BUSY = 16,   /* somebody owns its open state (fs/open.h) */
 	NODE_CLASSIFIED = 32, /* what it is was decided and is in the catalog (fs/recognise.h) */
+	NODE_UNCAPPED = 128, /* its file capabilities were just removed (fs/attributes.c) */
 };
 
 struct node {

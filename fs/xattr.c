@@ -96,6 +96,8 @@ void fs_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)
 		r = node_fd(fs, at.node, FD_PATH, &ref);
 		if (r == 0 && removexattr(fd_path(fdref_fd(ref)).text, name) < 0)
 			r = -errno;
+		if (r == 0 && !strcmp(name, "security.capability"))
+			atomic_fetch_or(&at.node->flags, NODE_UNCAPPED);
 	}
 	reply_result(req, r);
 }

@@ -33,6 +33,7 @@ struct fs {
 	struct events *events;   /* fs/events.h */
 	struct recogniser *recogniser; /* fs/recognise.h */
 	dev_t device;            /* of the datastore directory */
+	struct gate *gate;	 /* fs/gate.h */
 	bool no_selinux;	 /* this host has none */
 	_Atomic pid_t walkers[256]; /* fs/listing.c: who looks at what it lists, by pid */
 	dev_t mount_device;      /* of the mount */

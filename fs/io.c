@@ -15,6 +15,7 @@
 #include "base/split.h"
 #include "fs/callbacks.h"
 #include "fs/disk.h"
+#include "fs/gate.h"
 #include "fs/open.h"
 
 struct request {
@@ -85,31 +86,49 @@ static void reply_plain(struct request *rq, int r)
 	reply_result(rq->req, r);
 }
 
-/* Finish @io and whatever its end lets run: the first here, the rest elsewhere. */
-void fs_run_io(struct fs *fs, struct io *io)
+/* What @io's end lets run in its own queue; the first is for the caller. */
+static struct io *leave_queue(struct fs *fs, struct request *rq)
+{
+	struct io *next = queue_leave(&rq->disk->queue, &rq->io);
+
+	if (next && next->next)
+		session_ready(fs->session, TAKE_PTR(next->next));
+	return next;
+}
+
+static void enter_again_alone(struct fs *fs, struct request *rq)
+{
+	rq->io.kind = IO_ALONE;
+	rq->io.next = NULL;
+	if (queue_enter(&rq->disk->queue, &rq->io))
+		session_ready(fs->session, &rq->io);
+}
+
+/* Inside the gate: run @io, then what its end lets run, then who waited at the gate. */
+static void run_inside(struct fs *fs, struct io *io)
 {
 	while (io) {
 		struct request *rq = container_of(io, struct request, io);
-		struct io *next;
 		int r;
 
 		while (!rq->ready)
 			sched_yield(); /* its bytes are being copied this very moment */
 		r = rq->run(rq);
-		next = queue_leave(&rq->disk->queue, io);
-		if (next && next->next)
-			session_ready(fs->session, TAKE_PTR(next->next));
+		io = leave_queue(fs, rq);
 		if (r == ENTER_ALONE) {
-			io->kind = IO_ALONE;
-			io->next = NULL;
-			if (queue_enter(&rq->disk->queue, io))
-				session_ready(fs->session, io);
+			enter_again_alone(fs, rq);
 		} else {
 			rq->reply(rq, r);
 			request_free(rq);
 		}
-		io = next;
+		io = io ? gate_next(fs->gate, io) : gate_leave(fs->gate);
 	}
+}
+
+void fs_run_io(struct fs *fs, struct io *io)
+{
+	if (gate_enter(fs->gate, io))
+		run_inside(fs, io);
 }
 
 static void submit(struct request *rq)
@@ -235,10 +254,10 @@ static void submit_write(struct request *rq)
 {
 	const void *message = rq->data;
 
-	rq->ready = false;
-	if (queue_enter(&rq->disk->queue, &rq->io)) {
+	rq->ready = false; /* until it runs here, or has its bytes with it */
+	if (queue_enter(&rq->disk->queue, &rq->io) && gate_enter(rq->fs->gate, &rq->io)) {
 		rq->ready = true;
-		fs_run_io(rq->fs, &rq->io);
+		run_inside(rq->fs, &rq->io);
 		return;
 	}
 	rq->copy = malloc(rq->len);

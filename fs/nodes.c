@@ -33,6 +33,8 @@ struct nodes {
 				     is rare and must not be done twice */
 	uint64_t next_id, end_id;
 
+	struct catalog_node *rows; /* the committer's, of COMMIT_BATCH */
+	uint32_t *slots;
 	pthread_t committer;
 	pthread_mutex_t commit_lock; /* protects stop, hurry, commits */
 	pthread_cond_t commit_wake, commit_done;
@@ -624,17 +626,15 @@ static void wait_for_work(struct nodes *n)
 static void *committer(void *data)
 {
 	struct nodes *n = data;
-	_cleanup_(freep) struct catalog_node *rows = calloc(COMMIT_BATCH, sizeof *rows);
-	_cleanup_(freep) uint32_t *slots = calloc(COMMIT_BATCH, sizeof *slots);
 	bool stop = false;
 
-	while (rows && slots && !stop) {
+	while (!stop) {
 		pthread_mutex_lock(&n->commit_lock);
 		wait_for_work(n);
 		stop = n->stop;
 		pthread_mutex_unlock(&n->commit_lock);
 
-		commit_all(n, rows, slots);
+		commit_all(n, n->rows, n->slots);
 
 		pthread_mutex_lock(&n->commit_lock);
 		n->commits_done = n->commits_begun;
@@ -685,6 +685,8 @@ static void free_tables(struct nodes *n)
 		}
 	free(n->by_id);
 	free(n->by_handle);
+	free(n->rows);
+	free(n->slots);
 }
 
 int nodes_new(struct catalog *catalog, struct slate *slate, const struct handle *root,
@@ -701,9 +703,13 @@ int nodes_new(struct catalog *catalog, struct slate *slate, const struct handle 
 	n->buckets = FIRST_BUCKETS;
 	n->by_id = calloc(n->buckets, sizeof(struct node *));
 	n->by_handle = calloc(n->buckets, sizeof(struct node *));
+	n->rows = calloc(COMMIT_BATCH, sizeof *n->rows);
+	n->slots = calloc(COMMIT_BATCH, sizeof *n->slots);
 	init_locks(n);
 	node = make_node(NODE_ROOT, root, root_ino, true, 0, "");
-	if (!n->by_id || !n->by_handle || !node) {
+	if (!n->by_id || !n->by_handle || !n->rows || !n->slots || !node) {
+		if (node)
+			free_node(node);
 		r = -ENOMEM;
 	} else {
 		n->root = insert(n, &node, handle_hash(root));

@@ -151,7 +151,7 @@ int options_parse(int argc, char **argv, struct options *ret)
 {
 	int c;
 
-	*ret = (struct options){.threads = 24, .revalidate = 1};
+	*ret = (struct options){.threads = 48, .revalidate = 1};
 	while ((c = getopt(argc, argv, "fdo:")) >= 0) {
 		if (c == 'f')
 			ret->foreground = true;

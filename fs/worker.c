@@ -21,6 +21,7 @@
 #include "fs/disk.h"
 #include "fs/events.h"
 #include "fs/fs.h"
+#include "fs/gate.h"
 #include "fs/listing.h"
 #include "fs/mount.h"
 #include "fs/open.h"
@@ -134,6 +135,8 @@ static int build(struct fs *fs)
 		r = nodes_new(fs->catalog, fs->slate, &fs->store->who.root, st.st_ino, &fs->nodes);
 	if (r == 0)
 		r = pool_new(BACKGROUND_THREADS, "weir-background", &fs->pool);
+	if (r == 0) /* a quarter of the threads is kept for what is no I/O of a disk */
+		r = gate_new(fs->options.threads - MAX(fs->options.threads / 4, 1u), &fs->gate);
 	if (r == 0)
 		r = events_new(&fs->events);
 	if (r == 0)
@@ -214,6 +217,7 @@ static void stop(struct fs *fs)
 	nodes_free(fs->nodes);
 	listings_free(fs->listings);
 	opens_free(fs->opens);
+	gate_free(fs->gate);
 	events_free(fs->events);
 	slate_free(fs->slate);
 	fdcache_free(fs->fds);

@@ -14,6 +14,7 @@
 #include "fs/assign.h"
 #include "fs/assign_table.h"
 #include "fs/chain.h"
+#include "fs/events.h"
 
 #define BUCKETS  4096
 #define REFUSALS 256
@@ -22,6 +23,7 @@ struct row {
 	struct row *next;
 	struct assigned a;
 	bool complete; /* the digest was read from the header */
+	bool told;     /* that its policy file has changed */
 };
 
 struct part {
@@ -125,6 +127,7 @@ int assign_put_row(struct fs *fs, const struct assigned *assigned, bool complete
 	}
 	row->a = *assigned;
 	row->complete = complete;
+	row->told = false;
 	++*counter(a, assigned->flags);
 	count_beside(a, assigned, 1);
 	return 0;
@@ -266,6 +269,23 @@ void assign_file_moved(struct fs *fs, struct node *node)
 	row->a.node = node->id;
 	row->a.dir = dir;
 	count_beside(fs->assignments, &row->a, 1);
+}
+
+void assign_tell_out_of_date(struct fs *fs, struct node *node, const struct assigned *a)
+{
+	struct row *row;
+	bool first;
+
+	pthread_mutex_lock(&fs->assignments->lock);
+	row = find_row(fs->assignments, &a->handle);
+	first = row && !row->told;
+	if (row)
+		row->told = true;
+	pthread_mutex_unlock(&fs->assignments->lock);
+	if (first)
+		event_emit(fs, "policy-out-of-date", node, a->policy,
+			   "the file of policy %s has changed; `weir policy apply` brings it into "
+			   "force", a->policy);
 }
 
 /* ---- parts ------------------------------------------------------------------------------- */

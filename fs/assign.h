@@ -73,6 +73,9 @@ int assign_set(struct fs *fs, struct node *node, const char *name, uid_t uid, ch
 int assign_apply(struct fs *fs, struct node *node, char **ret_why);
 void assign_apply_all(struct fs *fs); /* SIGHUP */
 
+/* Somebody saw that the file of @a's policy has changed: an event, once for each change. */
+void assign_tell_out_of_date(struct fs *fs, struct node *node, const struct assigned *a);
+
 /* The last sentence about a refused change to this object; NULL: none.  malloc'ed. */
 char *assign_refusal(struct fs *fs, uint64_t node);
 void assign_note_refusal(struct fs *fs, uint64_t node, const char *why);

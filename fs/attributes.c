@@ -102,6 +102,8 @@ void fs_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	r = nodes_get(at.fs->nodes, id, &at.node);
 	if (r == 0)
 		r = node_attributes(at.fs, at.node, &st);
+	if (r == 0)
+		disk_notice_size(at.fs, at.node, (uint64_t)st.st_size);
 	if (r < 0)
 		reply_result(req, r);
 	else

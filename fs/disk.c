@@ -237,36 +237,53 @@ struct look {
 };
 
 /* Alone in the queue, so the size cannot change between the look and the note. */
+static void note_size_alone(struct fs *fs, struct node *node, struct disk *d)
+{
+	struct io io = {0};
+	struct stat st;
+
+	queue_wait_alone(&d->queue, &io);
+	if (node_attributes(fs, node, &st) == 0)
+		stack_note_size(d->stack, (uint64_t)st.st_size);
+	disk_let_go(fs, d, &io);
+}
+
+static bool size_differs(struct fs *fs, struct node *node)
+{
+	struct stat st;
+
+	return node->disk && node_attributes(fs, node, &st) == 0 &&
+	       (uint64_t)st.st_size != stage_size(node->disk->leaf);
+}
+
 static void look_at_size(struct job *job)
 {
 	struct look *look = container_of(job, struct look, job);
 	struct fs *fs = look->fs;
 	struct node *node = look->node;
-	struct io io = {0};
-	struct stat st;
 
 	open_begin(fs, node);
-	if (node->disk) {
-		queue_wait_alone(&node->disk->queue, &io);
-		if (node_attributes(fs, node, &st) == 0)
-			stack_note_size(node->disk->stack, (uint64_t)st.st_size);
-		node->disk->noticing = false;
-		disk_let_go(fs, node->disk, &io);
-	}
+	if (size_differs(fs, node)) /* or a write is just growing it: then nothing changes */
+		note_size_alone(fs, node, node->disk);
 	open_end(fs, node);
+	atomic_fetch_and(&node->flags, ~(uint32_t)NODE_LOOKING);
 	node_unref(fs->nodes, node);
 	free(look);
 }
 
-void disk_notice_size(struct fs *fs, struct node *node, uint64_t seen)
+void disk_notice_size(struct fs *fs, struct node *node, uint64_t size)
 {
 	struct look *look;
 
-	if (atomic_exchange(&node->disk->noticing, true))
+	if (!node->open || atomic_exchange(&node->size_seen, size) == size ||
+	    open_glance(fs, node).way != WAY_DAEMON ||
+	    (atomic_fetch_or(&node->flags, NODE_LOOKING) & NODE_LOOKING))
 		return;
 	look = malloc(sizeof *look);
-	if (!look)
+	if (!look) {
+		atomic_fetch_and(&node->flags, ~(uint32_t)NODE_LOOKING);
 		return;
+	}
 	*look = (struct look){.job.run = look_at_size, .fs = fs, .node = node_ref(fs->nodes, node)};
 	pool_add(fs->pool, &look->job);
 }

@@ -28,7 +28,6 @@ struct disk {
 	struct applied *applied; /* whose stages the stack has; NULL: the leaf alone */
 	bool waits;	       /* its policy has stages, but there was no lease */
 	unsigned references;
-	_Atomic bool noticing; /* a job looks at the size */
 };
 
 int disk_get(struct fs *fs, struct node *node);
@@ -44,9 +43,9 @@ int disk_resize(struct fs *fs, struct node *node, uint64_t size);
 /* Attributes that are not the backing file's while a disk is in use. */
 void disk_show_attributes(struct node *node, struct stat *st);
 
-/* The backing file's size is not what the stack thinks, and nothing is in flight: look closer, in
- * the background. */
-void disk_notice_size(struct fs *fs, struct node *node, uint64_t seen);
+/* The backing file of an open node has @size now.  When that is not what its stack thinks, somebody
+ * changed it behind us: the stack takes it over, in the background, when nothing is in flight. */
+void disk_notice_size(struct fs *fs, struct node *node, uint64_t size);
 
 /* A drained end: let what waited run on. */
 void disk_let_go(struct fs *fs, struct disk *d, struct io *io);

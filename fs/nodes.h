@@ -33,6 +33,7 @@ enum node_flags {
 	NODE_CREATED = 8, /* made or emptied through this mount, and its writer has it open yet */
 	NODE_BUSY = 16,   /* somebody owns its open state (fs/open.h) */
 	NODE_CLASSIFIED = 32, /* what it is was decided and is in the catalog (fs/recognise.h) */
+	NODE_LOOKING = 64, /* a job compares its size with what its stack thinks */
 	NODE_UNCAPPED = 128, /* its file capabilities were just removed (fs/attributes.c) */
 };
 
@@ -51,6 +52,7 @@ struct node {
 
 	/* fs/open.h: index of the slate's open slot plus one, 0: not open.  Its lock protects it. */
 	uint32_t open;
+	_Atomic uint64_t size_seen; /* by the last getattr of an open file the daemon serves */
 	struct disk *disk; /* while the daemon serves it (fs/disk.h); same lock */
 	struct stat *buried; /* last attributes of a file that is gone but still known */
 	struct fdref *grave; /* of a directory that is gone but may be open: no handle finds it */

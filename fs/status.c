@@ -170,6 +170,8 @@ static void judge(struct fs *fs, struct node *node, const struct running *run, s
 						!memcmp(run->digest, j->cover.by.digest, 32)
 				      : !run->has_stages;
 	j->word = compliance_decide(&facts, &j->why);
+	if (j->word == COMPLIANCE_OUT_OF_DATE)
+		assign_tell_out_of_date(fs, node, &j->cover.by);
 }
 
 enum compliance status_compliance(struct fs *fs, struct node *node)

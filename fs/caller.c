@@ -47,29 +47,38 @@ static void fclosep(FILE **f)
 		fclose(*f);
 }
 
+/* "Gid:" lists the real, effective, saved and filesystem gid; the last one counts for files. */
+static bool line_has(const char *numbers, gid_t gid, bool only_last)
+{
+	unsigned long last = (unsigned long)-1;
+	char *end;
+
+	for (const char *p = numbers;; p = end) {
+		unsigned long g = strtoul(p, &end, 10);
+
+		if (end == p)
+			return only_last && last == gid;
+		if (!only_last && g == gid)
+			return true;
+		last = g;
+	}
+}
+
 bool caller_in_group(pid_t pid, gid_t gid)
 {
 	char path[64];
 	_cleanup_(fclosep) FILE *f = NULL;
 	_cleanup_(freep) char *line = NULL;
 	size_t size = 0;
+	bool found = false;
 
 	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
 	f = fopen(path, "re");
-	while (f && getline(&line, &size, f) > 0) {
-		bool gids = !strncmp(line, "Gid:", 4);
-		char *p = line + (gids ? 4 : 7), *end;
-
-		if (!gids && strncmp(line, "Groups:", 7))
-			continue;
-		for (;; p = end) {
-			unsigned long g = strtoul(p, &end, 10);
-
-			if (end == p)
-				break;
-			if (g == gid)
-				return true;
-		}
+	while (f && !found && getline(&line, &size, f) > 0) {
+		if (!strncmp(line, "Gid:", 4))
+			found = line_has(line + 4, gid, true);
+		else if (!strncmp(line, "Groups:", 7))
+			found = line_has(line + 7, gid, false);
 	}
-	return false;
+	return found;
 }

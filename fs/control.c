@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/control.c - see fs/control.h.
  *
- * Reading tells any reader of the file; writing is for root and the configured group.  With
+ * Reading tells any reader of the file; writing, and what names other files (the members of a
+ * directory, events), is for root and the configured group.  With
  * policy-xattr=trusted the writable names are in the trusted namespace, which NFS clients cannot
  * reach, and the user names only read.
  */
@@ -36,6 +37,17 @@ static const char *after(const char *word, const char *prefix)
 	return strncmp(word, prefix, n) ? NULL : word + n;
 }
 
+/* Root, and members of the configured group. */
+static bool is_trusted(struct fs *fs, const struct fuse_ctx *ctx)
+{
+	const struct options *o = &fs->options;
+
+	if (ctx->uid == 0)
+		return true;
+	return o->have_group && (ctx->gid == o->policy_group ||
+				 caller_in_group(ctx->pid, o->policy_group));
+}
+
 /* ---- reading ----------------------------------------------------------------------------- */
 
 static int dump(json_t *j, char **ret)
@@ -58,18 +70,22 @@ static int get_policy(struct fs *fs, struct node *node, char **ret)
 	return assign_find(fs, &node->handle, &a) ? copy_text(a.policy, ret) : -ENODATA;
 }
 
-static int get_events(struct fs *fs, struct node *node, const char *since, char **ret)
+/* Events and the members of a directory name files that the reader may not be allowed to see. */
+static int get_events(struct fs *fs, const struct fuse_ctx *ctx, struct node *node,
+		      const char *since, char **ret)
 {
 	if (node->id != NODE_ROOT)
 		return -ENODATA;
+	if (!is_trusted(fs, ctx))
+		return -EPERM;
 	*ret = events_json(fs->events, strtoull(since, NULL, 10));
 	return *ret ? 0 : -ENOMEM;
 }
 
 /* A value of an xattr has at most 64 KiB: a status that is longer comes without its members. */
-static int get_status(struct fs *fs, struct node *node, char **ret)
+static int get_status(struct fs *fs, const struct fuse_ctx *ctx, struct node *node, char **ret)
 {
-	int r = dump(status_of(fs, node, true), ret);
+	int r = dump(status_of(fs, node, is_trusted(fs, ctx)), ret);
 
 	if (r == 0 && strlen(*ret) > 65000) {
 		free(*ret);
@@ -78,14 +94,15 @@ static int get_status(struct fs *fs, struct node *node, char **ret)
 	return r;
 }
 
-static int get_word(struct fs *fs, struct node *node, const char *word, char **ret)
+static int get_word(struct fs *fs, const struct fuse_ctx *ctx, struct node *node, const char *word,
+		    char **ret)
 {
 	const char *rest;
 
 	if (!strcmp(word, "policy"))
 		return get_policy(fs, node, ret);
 	if (!strcmp(word, "status"))
-		return get_status(fs, node, ret);
+		return get_status(fs, ctx, node, ret);
 	if (!strcmp(word, "compliance"))
 		return copy_text(compliance_name(status_compliance(fs, node)), ret);
 	if (!strcmp(word, "stats"))
@@ -93,13 +110,13 @@ static int get_word(struct fs *fs, struct node *node, const char *word, char **r
 	if ((rest = after(word, "plan.")))
 		return dump(status_plan(fs, node, *rest ? rest : NULL), ret);
 	if ((rest = after(word, "events.")))
-		return get_events(fs, node, rest, ret);
+		return get_events(fs, ctx, node, rest, ret);
 	return -ENODATA;
 }
 
 int control_get(fuse_req_t req, struct node *node, const char *name, char **ret, size_t *ret_len)
 {
-	int r = get_word(request_fs(req), node, word_of(name), ret);
+	int r = get_word(request_fs(req), fuse_req_ctx(req), node, word_of(name), ret);
 
 	if (r == 0)
 		*ret_len = strlen(*ret);
@@ -107,16 +124,6 @@ int control_get(fuse_req_t req, struct node *node, const char *name, char **ret,
 }
 
 /* ---- writing ----------------------------------------------------------------------------- */
-
-static bool may_write(struct fs *fs, const struct fuse_ctx *ctx)
-{
-	const struct options *o = &fs->options;
-
-	if (ctx->uid == 0)
-		return true;
-	return o->have_group && (ctx->gid == o->policy_group ||
-				 caller_in_group(ctx->pid, o->policy_group));
-}
 
 static int check_writer(fuse_req_t req, const char *name)
 {
@@ -127,7 +134,7 @@ static int check_writer(fuse_req_t req, const char *name)
 		return -EPERM; /* the others only read */
 	if (fs->options.trusted_xattr && !trusted)
 		return -EPERM;
-	return may_write(fs, fuse_req_ctx(req)) ? 0 : -EPERM;
+	return is_trusted(fs, fuse_req_ctx(req)) ? 0 : -EPERM;
 }
 
 /* setfattr -v gold gives 4 bytes; a shell's here-string adds a newline. */

@@ -13,7 +13,8 @@
 #include "fs/recognise.h"
 
 #define LEASE_TRIES 5 /* 2 ms apart */
-#define MAX_DEPTH 64 /* of directories, and of snapshot chains */
+#define MAX_DEPTH       64   /* of snapshot chains */
+#define MAX_DIRECTORIES 2048 /* above each other: more do not fit into a path */
 
 void cover_done(struct cover *c)
 {
@@ -102,7 +103,7 @@ static bool by_vm(struct fs *fs, uint64_t dir, const char *name, struct assigned
 
 static bool by_directory(struct fs *fs, uint64_t dir, struct assigned *ret)
 {
-	for (int depth = 0; dir && depth < MAX_DEPTH; depth++) {
+	for (int depth = 0; dir && depth < MAX_DIRECTORIES; depth++) {
 		_node_ at = {.fs = fs};
 
 		if (nodes_get(fs->nodes, dir, &at.node) < 0)

@@ -40,6 +40,7 @@ struct request {
 /* What run returns when a write that was inside the file at its entry grows it by now: it must
  * enter once more, to be alone. */
 #define ENTER_ALONE 1
+#define ENTER_AGAIN 2 /* the same for a request whose range must be made anew */
 
 static void request_free(struct request *rq)
 {
@@ -81,6 +82,19 @@ static void set_range(struct request *rq, enum io_kind kind, uint64_t off, uint6
 	split_range(rq->disk->block, off, len, &rq->io.off, &rq->io.end);
 }
 
+/* The message buffer is this thread's: who waits again needs a copy. */
+static int take_bytes_along(struct request *rq, int how)
+{
+	if (!rq->copy) {
+		rq->copy = malloc(rq->len);
+		if (!rq->copy)
+			return -ENOMEM;
+		memcpy(rq->copy, rq->data, rq->len);
+		rq->data = rq->copy;
+	}
+	return how;
+}
+
 static void reply_plain(struct request *rq, int r)
 {
 	reply_result(rq->req, r);
@@ -96,9 +110,29 @@ static struct io *leave_queue(struct fs *fs, struct request *rq)
 	return next;
 }
 
-static void enter_again_alone(struct fs *fs, struct request *rq)
+/* Its range was rounded to the blocks of a stack that was changed while it waited: two such
+ * requests could meet in one block. */
+static bool range_is_old(const struct request *rq)
 {
-	rq->io.kind = IO_ALONE;
+	uint32_t block = rq->disk->block;
+
+	return (rq->io.kind == IO_READ || rq->io.kind == IO_WRITE) &&
+	       (rq->io.off % block || rq->io.end % block);
+}
+
+static int run(struct request *rq)
+{
+	if (!range_is_old(rq))
+		return rq->run(rq);
+	return rq->data ? take_bytes_along(rq, ENTER_AGAIN) : ENTER_AGAIN;
+}
+
+static void enter_again(struct fs *fs, struct request *rq, int how)
+{
+	if (how == ENTER_ALONE)
+		rq->io.kind = IO_ALONE;
+	else
+		set_range(rq, rq->io.kind, rq->off, rq->len);
 	rq->io.next = NULL;
 	if (queue_enter(&rq->disk->queue, &rq->io))
 		session_ready(fs->session, &rq->io);
@@ -113,10 +147,10 @@ static void run_inside(struct fs *fs, struct io *io)
 
 		while (!rq->ready)
 			sched_yield(); /* its bytes are being copied this very moment */
-		r = rq->run(rq);
+		r = run(rq);
 		io = leave_queue(fs, rq);
-		if (r == ENTER_ALONE) {
-			enter_again_alone(fs, rq);
+		if (r > 0) {
+			enter_again(fs, rq, r);
 		} else {
 			rq->reply(rq, r);
 			request_free(rq);
@@ -206,19 +240,6 @@ static int drop_set_id_of(struct fs *fs, struct node *node)
 	return r < 0 ? r : drop_set_id(fdref_fd(ref));
 }
 
-/* The message buffer is this thread's: who waits again needs a copy. */
-static int take_bytes_along(struct request *rq)
-{
-	if (!rq->copy) {
-		rq->copy = malloc(rq->len);
-		if (!rq->copy)
-			return -ENOMEM;
-		memcpy(rq->copy, rq->data, rq->len);
-		rq->data = rq->copy;
-	}
-	return ENTER_ALONE;
-}
-
 static int run_write(struct request *rq)
 {
 	int r = 0;
@@ -226,7 +247,7 @@ static int run_write(struct request *rq)
 	if (!rq->data)
 		return -ENOMEM; /* there was no memory to wait with the bytes */
 	if (rq->io.kind == IO_WRITE && split_grows(stack_top(rq->disk->stack), rq->off, rq->len))
-		return take_bytes_along(rq);
+		return take_bytes_along(rq, ENTER_ALONE);
 	if (rq->drop_set_id)
 		r = drop_set_id_of(rq->fs, rq->node);
 	if (r == 0)

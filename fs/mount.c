@@ -122,7 +122,9 @@ int mount_datastore(const struct options *o, const char *datastore, dev_t device
 	return 0;
 }
 
-int unmount_datastore(const char *mountpoint, bool lazy)
+int unmount_datastore(const char *mountpoint, dev_t device, bool lazy)
 {
+	if (device_of(mountpoint) != device)
+		return -EBUSY; /* somebody mounted something over us: that is not ours to take */
 	return umount2(mountpoint, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) < 0 ? -errno : 0;
 }

@@ -16,8 +16,9 @@
 int mount_datastore(const struct options *o, const char *datastore, dev_t device, int *ret_fd,
 		    dev_t *ret_device);
 
-/* @lazy: out of sight at once, gone when the last user closes. */
-int unmount_datastore(const char *mountpoint, bool lazy);
+/* @lazy: out of sight at once, gone when the last user closes.  -EBUSY: what lies on top there is
+ * another mount, not @device. */
+int unmount_datastore(const char *mountpoint, dev_t device, bool lazy);
 
 
 #endif

@@ -295,6 +295,8 @@ void open_release(struct fs *fs, struct node *node, uint64_t fh)
 		recognise_later(fs, node);
 	if (closed)
 		assign_file_closed(fs, node, passed);
+	if (closed && (node->flags & NODE_GONE))
+		assign_file_unlinked(fs, &node->handle, true);
 }
 
 /* ---- callbacks --------------------------------------------------------------------------- */

@@ -74,7 +74,7 @@ static void victim_is_gone(struct victim *v)
 /* What became of the file that lay there; told to assignments when nothing is owned any more. */
 struct gone {
 	struct handle handle;
-	bool last_name;
+	bool last_name; /* and it is not open: an orphan keeps what it has to its last close */
 };
 
 static int remove_name(struct fs *fs, struct node *dir, const char *name, int flags,

@@ -164,7 +164,7 @@ static int mount_it(struct fs *fs)
 	r = session_new(fs, fd, fs->options.threads, &fs->session);
 	if (r < 0) {
 		fs->session = NULL;
-		unmount_datastore(fs->options.mountpoint, true);
+		unmount_datastore(fs->options.mountpoint, fs->mount_device, true);
 		return say("no agreement with the kernel", NULL, r);
 	}
 	return 0;
@@ -262,7 +262,7 @@ static void *handle_signals(void *data)
 			assign_apply_all(fs);
 			continue;
 		}
-		r = unmount_datastore(fs->options.mountpoint, true);
+		r = unmount_datastore(fs->options.mountpoint, fs->mount_device, true);
 		if (r < 0)
 			log_warning("cannot unmount %s: %s", fs->options.mountpoint, strerror(-r));
 	}

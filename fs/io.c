@@ -47,14 +47,29 @@ static void request_free(struct request *rq)
 	if (rq->referenced)
 		node_unref(rq->fs->nodes, rq->node);
 	free(rq->copy);
-	free(rq);
+	if (*session_spare())
+		free(rq);
+	else
+		*session_spare() = rq;
+}
+
+/* Zeroed memory; nearly always that of the thread's last request. */
+static struct request *request_memory(void)
+{
+	struct request *rq = *session_spare();
+
+	if (!rq)
+		return calloc(1, sizeof *rq);
+	*session_spare() = NULL;
+	memset(rq, 0, sizeof *rq);
+	return rq;
 }
 
 /* The node of an open file; in the daemon's way with its disk. */
 static int request_new(fuse_req_t req, fuse_ino_t id, const struct fuse_file_info *fi,
 		       struct request **ret)
 {
-	struct request *rq = calloc(1, sizeof *rq);
+	struct request *rq = request_memory();
 	int r = 0;
 
 	if (!rq)

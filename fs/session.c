@@ -20,6 +20,7 @@ struct thread {
 	unsigned index;
 	pthread_t id;
 	void *message, *scratch;
+	void *spare;
 	struct slate_thread *slot;
 	struct fuse_in_header *request; /* NULL between requests */
 };
@@ -58,6 +59,11 @@ struct slate_thread *session_slot(void)
 void *session_scratch(void)
 {
 	return self->scratch;
+}
+
+void **session_spare(void)
+{
+	return &self->spare;
 }
 
 const struct session_abilities *session_abilities(const struct session *s)
@@ -410,6 +416,7 @@ void session_free(struct session *s)
 	for (unsigned i = 0; i < SLATE_THREADS; i++) {
 		if (s->threads[i].message)
 			munmap(s->threads[i].message, MESSAGE_SIZE);
+		free(s->threads[i].spare);
 		if (s->threads[i].scratch)
 			munmap(s->threads[i].scratch, SESSION_BUFFER);
 	}

@@ -55,5 +55,7 @@ void session_ready(struct session *s, struct io *list);
 const struct fuse_in_header *session_request(void);
 struct slate_thread *session_slot(void);
 void *session_scratch(void);
+/* A place for one malloc'ed piece of memory that the thread wants to use again; freed with it. */
+void **session_spare(void);
 
 #endif

@@ -90,7 +90,8 @@ def walk(command, *paths):
         raise
     taken = time.monotonic() - began
     if child.returncode != 0:
-        raise Failed((complaint.strip().splitlines() or ["failed"])[0])
+        first = (complaint.strip().splitlines() or ["failed"])[0]
+        raise Failed(f"{command[0]}: {first.rsplit(': ', 1)[-1]}")      # without our paths
     return taken
 
 

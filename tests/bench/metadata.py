@@ -179,7 +179,8 @@ class Metadata:
         if not stand.mountpoint:
             return
         shape = f"footprint {files}"
-        few = [os.path.join(stand.tree, f"d{n:05}") for n in range(KNOWN_FEW // FILES_PER_DIRECTORY)]
+        few = [os.path.join(stand.tree, f"d{n:05}")
+               for n in range(KNOWN_FEW // FILES_PER_DIRECTORY)]
         try:
             stand.mount()
             pid = stand.daemon.server_pid()

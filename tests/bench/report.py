@@ -80,8 +80,8 @@ class Report:
         return Table("What was measured", ["fact", "value"], self.facts)
 
     def _targets(self):
-        rows = [[v.aim, v.wanted, measured_cell(v.measured), v.word + (f": {v.why}" if v.why else "")]
-                for v in self.verdicts]
+        rows = [[v.aim, v.wanted, measured_cell(v.measured),
+                 v.word + (f": {v.why}" if v.why else "")] for v in self.verdicts]
         return Table("Numbers to reach", ["aim", "wanted", "median (min..max)", "verdict"], rows)
 
     def _family(self, family, chosen):
@@ -169,7 +169,8 @@ class Report:
         for (shape, name), why in self.samples.skips.items():
             rows.setdefault((name, why), []).append(shape)
         return Table("Skipped", ["contender", "why", "shapes"],
-                     [[name, why, shapes_in_short(names, measured)] for (name, why), names in rows.items()])
+                     [[name, why, shapes_in_short(names, measured)]
+                      for (name, why), names in rows.items()])
 
     def _notes(self):
         return Table("Notes", ["note"], [[sentence] for sentence in self.samples.notes])

@@ -13,6 +13,9 @@
 /* INIT flags above bit 31: they travel in flags2, and only with FUSE_INIT_EXT. */
 #define WEIR_FUSE_DIRECT_IO_ALLOW_MMAP (1ull << 36) /* mmap(MAP_SHARED) of FOPEN_DIRECT_IO files */
 #define WEIR_FUSE_PASSTHROUGH          (1ull << 37)
+#define WEIR_FUSE_HAS_RESEND           (1ull << 39) /* the notification below works */
+
+#define WEIR_NOTIFY_RESEND 7 /* enum fuse_notify_code: unanswered requests come again */
 
 #define WEIR_FOPEN_PARALLEL_DIRECT_WRITES (1u << 6)
 #define WEIR_FOPEN_PASSTHROUGH            (1u << 7)

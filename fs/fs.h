@@ -23,7 +23,9 @@ struct fs {
 	struct datastore *store;
 	struct catalog *catalog;
 	struct fdcache *fds;
+	struct held *held;	 /* fs/held.h */
 	struct slate *slate;
+	bool resumed;		 /* a worker before us served this mount */
 	struct nodes *nodes;
 	struct session *session;
 	struct pool *pool;       /* background work */

@@ -44,7 +44,7 @@ struct request {
 
 static void request_free(struct request *rq)
 {
-	if (rq->referenced)
+	if (rq->referenced && rq->node)
 		node_unref(rq->fs->nodes, rq->node);
 	free(rq->copy);
 	if (*session_spare())
@@ -81,11 +81,13 @@ static int request_new(fuse_req_t req, fuse_ino_t id, const struct fuse_file_inf
 		r = nodes_get(rq->fs->nodes, id, &rq->node);
 		rq->referenced = true;
 	}
+	rq->disk = r < 0 ? NULL : rq->node->disk;
+	if (r == 0 && !rq->disk && rq->fs->resumed)
+		r = open_disk(rq->fs, rq->node, &rq->disk);
 	if (r < 0) {
-		free(rq);
+		request_free(rq);
 		return r;
 	}
-	rq->disk = rq->node->disk;
 	rq->ready = true;
 	*ret = rq;
 	return 0;
@@ -162,6 +164,7 @@ static void run_inside(struct fs *fs, struct io *io)
 
 		while (!rq->ready)
 			sched_yield(); /* its bytes are being copied this very moment */
+		session_slot()->node = rq->node->id; /* whom to blame */
 		r = run(rq);
 		io = leave_queue(fs, rq);
 		if (r > 0) {
@@ -574,11 +577,16 @@ void fs_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_off, struct fuse
 			int flags)
 {
 	_node_ from = {.fs = request_fs(req)}, to = {.fs = request_fs(req)};
+	struct disk *disk; /* made if need be; looked at in the nodes */
 	ssize_t n;
 
 	n = nodes_get(from.fs->nodes, in, &from.node);
 	if (n == 0)
 		n = nodes_get(to.fs->nodes, out, &to.node);
+	if (n == 0)
+		n = open_disk(from.fs, from.node, &disk);
+	if (n == 0)
+		n = open_disk(to.fs, to.node, &disk);
 	if (n == 0 && fuse_req_ctx(req)->uid != 0)
 		n = drop_set_id_of(to.fs, to.node);
 	if (n == 0)

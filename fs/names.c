@@ -11,6 +11,7 @@
 #include "fs/callbacks.h"
 #include "fs/caller.h"
 #include "fs/open.h"
+#include "fs/resume.h"
 
 /* What is to be made; one of the members decides. */
 struct making {
@@ -28,18 +29,27 @@ static int make_as_caller(int dirfd, const char *name, const struct making *what
 	return mknodat(dirfd, name, what->mode, what->rdev);
 }
 
+static void begin_making(const struct node *dir, const char *name, mode_t mode)
+{
+	slate_names(session_slot(), dir->id, name, 0, NULL);
+	session_slot()->record.mode = mode & S_IFMT ? mode & S_IFMT : S_IFREG;
+	slate_begin(session_slot());
+}
+
 static int make(fuse_req_t req, struct node *dir, const char *name, const struct making *what)
 {
 	struct fs *fs = request_fs(req);
 	_cleanup_(fdref_putp) struct fdref *ref = NULL;
 	int r;
 
+	if (resume_done(fs, &r))
+		return r;
 	r = name_allowed(dir, name);
 	if (r == 0)
 		r = node_fd(fs, dir, FD_PATH, &ref);
 	if (r < 0)
 		return r;
-	slate_begin(session_slot(), dir->id, name, 0, NULL);
+	begin_making(dir, name, what->target ? S_IFLNK : what->mode);
 	caller_enter(fuse_req_ctx(req));
 	r = make_as_caller(fdref_fd(ref), name, what) < 0 ? -errno : 0;
 	caller_leave();
@@ -89,6 +99,8 @@ static int link_node_to(fuse_req_t req, struct node *node, struct node *dir, con
 	_cleanup_(fdref_putp) struct fdref *file = NULL, *into = NULL;
 	int r;
 
+	if (resume_done(fs, &r))
+		return r;
 	if (node->flags & (NODE_ORPHAN | NODE_GONE))
 		return -ENOENT; /* its last name is gone */
 	r = name_allowed(dir, name);
@@ -100,7 +112,8 @@ static int link_node_to(fuse_req_t req, struct node *node, struct node *dir, con
 		r = node_fd(fs, dir, FD_PATH, &into);
 	if (r < 0)
 		return r;
-	slate_begin(session_slot(), node->id, NULL, dir->id, name);
+	slate_names(session_slot(), node->id, NULL, dir->id, name);
+	slate_begin(session_slot());
 	r = linkat(fdref_fd(file), "", fdref_fd(into), name, AT_EMPTY_PATH) < 0 ? -errno : 0;
 	slate_outcome(session_slot(), r);
 	return r;
@@ -135,29 +148,51 @@ void fs_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent, const char *name)
  * The kernel asks only for names that it found free, and checks nobody's permissions for them: a
  * file that lies there by now was made behind us and may be somebody else's.  -ESTALE makes the
  * kernel look again, and open what it finds like any other file. */
-static int create_file(fuse_req_t req, struct node *dir, const char *name, mode_t mode, int flags,
-		       int *ret_fd)
+static int create_file(fuse_req_t req, struct node *dir, int dirfd, const char *name, mode_t mode,
+		       int flags)
+{
+	int fd, r;
+
+	begin_making(dir, name, S_IFREG);
+	caller_enter(fuse_req_ctx(req));
+	fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+		    mode);
+	r = fd < 0 ? -errno : 0;
+	if (r == -EEXIST && !(flags & O_EXCL))
+		r = -ESTALE;
+	caller_leave();
+	slate_outcome(session_slot(), r);
+	return r < 0 ? r : fd;
+}
+
+/* Made by the worker before us: open what it made. */
+static int open_made(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int create_or_resume(fuse_req_t req, struct node *dir, const char *name, mode_t mode,
+			    int flags, int *ret_fd)
 {
 	struct fs *fs = request_fs(req);
 	_cleanup_(fdref_putp) struct fdref *ref = NULL;
-	int fd, r;
+	int done, r;
 
 	r = name_allowed(dir, name);
 	if (r == 0)
 		r = node_fd(fs, dir, FD_PATH, &ref);
 	if (r < 0)
 		return r;
-	slate_begin(session_slot(), dir->id, name, 0, NULL);
-	caller_enter(fuse_req_ctx(req));
-	fd = openat(fdref_fd(ref), name,
-		    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, mode);
-	r = fd < 0 ? -errno : 0;
-	if (r == -EEXIST && !(flags & O_EXCL))
-		r = -ESTALE;
-	caller_leave();
-	slate_outcome(session_slot(), r);
-	*ret_fd = fd;
-	return r;
+	if (!resume_done(fs, &done))
+		r = create_file(req, dir, fdref_fd(ref), name, mode, flags);
+	else
+		r = done < 0 ? done : open_made(fdref_fd(ref), name);
+	if (r < 0)
+		return r;
+	*ret_fd = r;
+	return 0;
 }
 
 static void reply_create(fuse_req_t req, struct node *node, const struct stat *st,
@@ -190,7 +225,7 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
 	r = nodes_get(fs->nodes, parent, &dir.node);
 	if (r == 0)
-		r = create_file(req, dir.node, name, mode, fi->flags, &fd);
+		r = create_or_resume(req, dir.node, name, mode, fi->flags, &fd);
 	if (r == 0)
 		r = find_opened(fs, dir.node, name, fd, &child.node, &st);
 	if (r == 0) {

@@ -28,10 +28,11 @@ struct nodes {
 	struct node **by_id, **by_handle;
 	_Atomic uint32_t buckets; /* changes under table_lock alone; a glance needs no lock */
 	_Atomic size_t count;
+	bool resumed; /* the kernel knows nodes that we do not */
 
 	pthread_mutex_t ids_lock; /* protects next_id and end_id; held over a reservation, which
 				     is rare and must not be done twice */
-	uint64_t next_id, end_id;
+	uint64_t next_id, end_id; /* also in the slate, for the next worker */
 
 	struct catalog_node *rows; /* the committer's, of COMMIT_BATCH */
 	uint32_t *slots;
@@ -313,6 +314,7 @@ static int new_id(struct nodes *n, uint64_t *ret)
 		n->end_id = n->next_id + ID_RESERVATION;
 	}
 	*ret = n->next_id++;
+	slate_ids_set(n->slate, n->next_id, n->end_id);
 	return 0;
 }
 
@@ -445,19 +447,35 @@ int nodes_find(struct nodes *n, const struct handle *h, uint64_t ino, bool direc
 	return 0;
 }
 
+/* Removed in the time of a worker before us, but somebody still has it by path: all that can be
+ * said of it is its epitaph.  No file has such a handle. */
+static bool find_lost(struct nodes *n, uint64_t id, struct catalog_node *ret)
+{
+	struct stat st;
+
+	if (!n->resumed || !slate_epitaph(n->slate, id, &st))
+		return false;
+	*ret = (struct catalog_node){.id = id, .handle = {.type = -1, .len = sizeof id}};
+	memcpy(ret->handle.data, &id, sizeof id);
+	return true;
+}
+
 /* An id that is not in memory: the kernel kept it over our restart, or an NFS client did. */
 static int revive(struct nodes *n, uint64_t id, struct node **ret)
 {
 	struct catalog_node row;
 	struct node *node, *found;
-	int r;
 
-	r = catalog_find_node(n->catalog, id, &row);
-	if (r < 0)
+	if (catalog_find_node(n->catalog, id, &row) < 0 && !find_lost(n, id, &row))
 		return -ESTALE;
 	node = make_node(id, &row.handle, 0, false, row.parent, row.name);
 	if (!node)
 		return -ENOMEM;
+	if (row.handle.type < 0)
+		node->flags |= NODE_GONE | NODE_LOST;
+	/* The kernel counted lookups that we did not see; one will do, as a FORGET takes away what
+	 * there is.  Without it the node would be made anew for every request. */
+	node->lookups = n->resumed;
 	found = insert(n, &node, handle_hash(&row.handle));
 	if (node)
 		free_node(node);
@@ -516,6 +534,7 @@ void node_bury(struct nodes *n, struct node *node, const struct stat *st)
 	if (!copy)
 		return; /* then they get ESTALE */
 	*copy = *st;
+	slate_bury(n->slate, node->id, st);
 	pthread_rwlock_rdlock(&n->table_lock);
 	pthread_mutex_lock(id_lock(n, node->id));
 	if (!node->buried)
@@ -548,6 +567,8 @@ int node_epitaph(struct nodes *n, struct node *node, struct stat *ret)
 	}
 	pthread_mutex_unlock(id_lock(n, node->id));
 	pthread_rwlock_unlock(&n->table_lock);
+	if (r < 0 && (node->flags & NODE_GONE) && slate_epitaph(n->slate, node->id, ret))
+		r = 0;
 	return r;
 }
 
@@ -656,6 +677,43 @@ void nodes_commit_now(struct nodes *n)
 		pthread_cond_wait(&n->commit_done, &n->commit_lock);
 }
 
+/* ---- what a dead worker promised ---------------------------------------------------------- */
+
+/* One reference for each promise, as promise() takes it and the committer gives it back. */
+static void restore_new(void *data, const struct catalog_node *row)
+{
+	struct nodes *n = data;
+	struct node *node;
+
+	if (row->id == 0 || row->handle.len == 0)
+		return;
+	node = make_node(row->id, &row->handle, 0, false, row->parent, row->name);
+	if (!node)
+		return;
+	node->lookups = 1;
+	insert(n, &node, handle_hash(&row->handle));
+	if (node)
+		free_node(node);
+	grow_if_full(n);
+}
+
+/* When neither memory nor the catalog has it, nobody will find it until it is removed. */
+static void restore_gone(void *data, const struct catalog_node *row)
+{
+	struct nodes *n = data;
+	struct node *node;
+
+	if (row->id && row->handle.len == 0 && nodes_get(n, row->id, &node) == 0)
+		atomic_fetch_or(&node->flags, NODE_GONE);
+}
+
+static void restore(struct nodes *n)
+{
+	slate_ids_get(n->slate, &n->next_id, &n->end_id);
+	slate_node_each(n->slate, restore_new, n);
+	slate_node_each(n->slate, restore_gone, n);
+}
+
 /* ---- life -------------------------------------------------------------------------------- */
 
 static void init_locks(struct nodes *n)
@@ -690,7 +748,7 @@ static void free_tables(struct nodes *n)
 }
 
 int nodes_new(struct catalog *catalog, struct slate *slate, const struct handle *root,
-	      uint64_t root_ino, struct nodes **ret)
+	      uint64_t root_ino, bool resumed, struct nodes **ret)
 {
 	struct nodes *n = calloc(1, sizeof *n);
 	struct node *node;
@@ -713,6 +771,9 @@ int nodes_new(struct catalog *catalog, struct slate *slate, const struct handle 
 		r = -ENOMEM;
 	} else {
 		n->root = insert(n, &node, handle_hash(root));
+		n->resumed = resumed;
+		if (resumed)
+			restore(n);
 		r = -pthread_create(&n->committer, NULL, committer, n);
 	}
 	if (r < 0) {

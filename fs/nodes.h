@@ -35,6 +35,7 @@ enum node_flags {
 	NODE_CLASSIFIED = 32, /* what it is was decided and is in the catalog (fs/recognise.h) */
 	NODE_LOOKING = 64, /* a job compares its size with what its stack thinks */
 	NODE_UNCAPPED = 128, /* its file capabilities were just removed (fs/attributes.c) */
+	NODE_LOST = 256, /* gone before this worker's time: its handle is none, only its epitaph is known */
 };
 
 struct node {
@@ -61,10 +62,11 @@ struct node {
 struct fdref;
 struct nodes;
 
-/* @catalog and @slate are borrowed.  @root is the datastore directory.  Starts the committer
- * thread: daemonise first. */
+/* @catalog and @slate are borrowed.  @root is the datastore directory.  @resumed: the kernel knows
+ * nodes from a worker before this one, whose promises are in the slate.  Starts the committer
+ * thread. */
 int nodes_new(struct catalog *catalog, struct slate *slate, const struct handle *root,
-	      uint64_t root_ino, struct nodes **ret);
+	      uint64_t root_ino, bool resumed, struct nodes **ret);
 void nodes_free(struct nodes *n); /* commits what is promised first */
 
 /* The node of a file that was just found, with a new reference.  A file never seen before gets an

@@ -8,6 +8,7 @@
 #include "fs/cover.h"
 #include "fs/callbacks.h"
 #include "fs/disk.h"
+#include "fs/held.h"
 #include "fs/open.h"
 #include "fs/orphan.h"
 #include "fs/recognise.h"
@@ -21,6 +22,8 @@ struct opens {
 	pthread_cond_t changed;
 	_Atomic bool told; /* why passthrough is not possible here was logged */
 	struct node *node[SLATE_OPENS]; /* of each slot in use; the slot holds the reference */
+	uint32_t *unfinished; /* slots that a dead worker was closing; between restore and finish */
+	size_t n_unfinished;
 };
 
 int opens_new(struct opens **ret)
@@ -44,12 +47,31 @@ void opens_free(struct opens *o)
 	free(o);
 }
 
+/* A dead worker's open file: the kernel's handles are there, the disk is to be made again.  What fails
+ * here is tried again by the next owner, and said to whoever needs the disk. */
+static int restore_disk(struct fs *fs, struct node *node)
+{
+	int r;
+
+	if (!node->open || node->disk || open_glance(fs, node).way != WAY_DAEMON)
+		return 0;
+	r = disk_get(fs, node);
+	if (r == 0)
+		fs->opens->node[node->open - 1] = node;
+	else
+		log_error("an open file cannot be served after the restart: %s", strerror(-r));
+	return r;
+}
+
 void open_begin(struct fs *fs, struct node *node)
 {
-	LOCKED(&fs->opens->lock);
+	pthread_mutex_lock(&fs->opens->lock);
 	while (node->flags & NODE_BUSY)
 		pthread_cond_wait(&fs->opens->changed, &fs->opens->lock);
 	atomic_fetch_or(&node->flags, NODE_BUSY);
+	pthread_mutex_unlock(&fs->opens->lock);
+	if (fs->resumed)
+		restore_disk(fs, node);
 }
 
 void open_end(struct fs *fs, struct node *node)
@@ -59,20 +81,42 @@ void open_end(struct fs *fs, struct node *node)
 	pthread_cond_broadcast(&fs->opens->changed);
 }
 
-static struct slate_open *slot_of(struct fs *fs, struct node *node)
+struct open_info open_glance(struct fs *fs, struct node *node)
 {
-	return node->open ? slate_open_at(fs->slate, node->open - 1) : NULL;
-}
+	struct open_info info = {0};
+	struct slate_counts counts;
+	uint32_t index;
 
-struct slate_open open_glance(struct fs *fs, struct node *node)
-{
 	LOCKED(&fs->opens->lock);
-	return node->open ? *slot_of(fs, node) : (struct slate_open){0};
+	if (!node->open)
+		return info;
+	index = node->open - 1;
+	counts = slate_open_counts(fs->slate, index);
+	info.way = slate_open_at(fs->slate, index)->way;
+	info.opens = counts.opens;
+	info.writers = counts.writers;
+	if (info.way == WAY_PASSTHROUGH)
+		info.backing_id = held_ledger(fs->held)->backing[index];
+	return info;
 }
 
-struct slate_open open_state(struct fs *fs, struct node *node)
+struct open_info open_state(struct fs *fs, struct node *node)
 {
 	return open_glance(fs, node);
+}
+
+int open_disk(struct fs *fs, struct node *node, struct disk **ret)
+{
+	int r = 0;
+
+	if (fs->resumed && !node->disk && open_glance(fs, node).way == WAY_DAEMON) {
+		open_begin(fs, node);
+		if (!node->disk)
+			r = restore_disk(fs, node); /* again, for the error */
+		open_end(fs, node);
+	}
+	*ret = node->disk;
+	return r;
 }
 
 struct node *open_node(struct fs *fs, uint64_t fh, uint64_t id)
@@ -91,29 +135,24 @@ size_t open_list(struct fs *fs, uint64_t *ids, size_t max)
 
 /* ---- the first open decides -------------------------------------------------------------- */
 
-static int backing_open(struct fs *fs, struct node *node, int32_t *ret_id)
+static int backing_open(struct fs *fs, struct node *node, uint32_t index)
 {
-	struct weir_backing_map map = {0};
 	_cleanup_(closep) int fd = handle_open(fs->store->mount_fd, &node->handle,
 					       O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	int id;
 
 	if (fd < 0)
 		return fd;
-	map.fd = fd;
-	id = ioctl(session_device(fs->session), WEIR_DEV_IOC_BACKING_OPEN, &map);
-	if (id <= 0)
-		return id < 0 ? -errno : -EIO;
-	*ret_id = id;
-	return 0;
+	id = held_backing_open(fs->held, index, fd);
+	return id < 0 ? id : 0;
 }
 
-static void backing_close(struct fs *fs, int32_t id)
+static void backing_close(struct fs *fs, uint32_t index)
 {
-	uint32_t arg = (uint32_t)id;
+	int r = held_backing_close(fs->held, index);
 
-	if (ioctl(session_device(fs->session), WEIR_DEV_IOC_BACKING_CLOSE, &arg) < 0)
-		log_warning("cannot close backing id %d: %s, ignoring", id, strerror(errno));
+	if (r < 0 && r != -EPIPE) /* the next holder does it */
+		log_warning("cannot close a backing id: %s, ignoring", strerror(-r));
 }
 
 /* A set-id file goes through us: the kernel leaves it to the daemon to clear the bits when
@@ -138,7 +177,32 @@ static bool may_pass_through(struct fs *fs, struct node *node, int flags, const 
 	       !cover_needs_daemon(fs, node);
 }
 
-static int first_open(struct fs *fs, struct node *node, int flags, struct slate_open *state)
+/* A slot whose file goes past us.  -EOPNOTSUPP and others: it cannot. */
+static int pass_through(struct fs *fs, struct node *node, uint32_t *ret)
+{
+	int r = slate_open_new(fs->slate, node->id, WAY_PASSTHROUGH, ret);
+
+	if (r < 0)
+		return r;
+	r = backing_open(fs, node, *ret);
+	if (r < 0)
+		slate_open_free(fs->slate, *ret);
+	return r;
+}
+
+static int serve_it(struct fs *fs, struct node *node, uint32_t *ret)
+{
+	int r = disk_get(fs, node);
+
+	if (r < 0)
+		return r;
+	r = slate_open_new(fs->slate, node->id, WAY_DAEMON, ret);
+	if (r < 0)
+		disk_put(fs, node);
+	return r;
+}
+
+static int first_open(struct fs *fs, struct node *node, int flags, uint32_t *ret)
 {
 	struct stat st;
 	int r;
@@ -146,43 +210,25 @@ static int first_open(struct fs *fs, struct node *node, int flags, struct slate_
 	r = node_attributes(fs, node, &st); /* also: it was not removed behind us */
 	if (r < 0)
 		return r;
-	r = -EOPNOTSUPP;
-	if (may_pass_through(fs, node, flags, &st)) {
-		r = backing_open(fs, node, &state->backing_id);
-		if (r == 0)
-			state->way = WAY_PASSTHROUGH;
-		else if (r == -ESTALE || r == -ENOENT)
-			return r;
-		else if (!atomic_exchange(&fs->opens->told, true))
-			log_notice("passthrough is not possible here (%s): bytes go through the "
-				   "daemon", strerror(-r));
-	}
-	if (r < 0) {
-		r = disk_get(fs, node);
-		state->way = WAY_DAEMON;
-	}
-	return r;
+	if (!may_pass_through(fs, node, flags, &st))
+		return serve_it(fs, node, ret);
+	r = pass_through(fs, node, ret);
+	if (r == 0 || r == -ESTALE || r == -ENOENT || r == -ENFILE)
+		return r;
+	if (!atomic_exchange(&fs->opens->told, true))
+		log_notice("passthrough is not possible here (%s): bytes go through the "
+			   "daemon", strerror(-r));
+	return serve_it(fs, node, ret);
 }
 
 static int new_slot(struct fs *fs, struct node *node, int flags)
 {
-	struct slate_open state = {.node = node->id};
 	uint32_t index;
 	int r;
 
-	r = first_open(fs, node, flags, &state);
+	r = first_open(fs, node, flags, &index);
 	if (r < 0)
 		return r;
-	r = slate_open_new(fs->slate, node->id, &index);
-	if (r < 0) {
-		if (state.way == WAY_PASSTHROUGH)
-			backing_close(fs, state.backing_id);
-		else
-			disk_put(fs, node);
-		return r;
-	}
-	slate_open_at(fs->slate, index)->way = state.way;
-	slate_open_at(fs->slate, index)->backing_id = state.backing_id;
 	node_ref(fs->nodes, node); /* the slot's */
 	fs->opens->node[index] = node;
 	pthread_mutex_lock(&fs->opens->lock);
@@ -199,41 +245,58 @@ static int try_access(struct fs *fs, struct node *node, bool writer)
 	return node_fd(fs, node, writer ? FD_WRITE : FD_READ, &ref);
 }
 
-static uint32_t open_flags(struct fs *fs, const struct slate_open *state, int flags)
+static uint32_t open_flags(struct fs *fs, enum open_way way, int flags)
 {
-	if (state->way == WAY_PASSTHROUGH)
+	if (way == WAY_PASSTHROUGH)
 		return WEIR_FOPEN_PASSTHROUGH;
 	if (fs->options.no_cache || (flags & O_DIRECT))
 		return FOPEN_DIRECT_IO | WEIR_FOPEN_PARALLEL_DIRECT_WRITES;
 	return FOPEN_KEEP_CACHE; /* a change of mtime or size drops pages (AUTO_INVAL_DATA) */
 }
 
+static struct weir_open_out open_reply(struct fs *fs, struct node *node, int flags, bool writer)
+{
+	struct open_info info = open_state(fs, node);
+
+	return (struct weir_open_out){
+		.fh = (uint64_t)node->open << FH_SHIFT | (writer ? FH_WRITER : 0),
+		.open_flags = open_flags(fs, info.way, flags),
+		.backing_id = info.backing_id,
+	};
+}
+
+static void count(struct fs *fs, struct node *node, int opens, int writers)
+{
+	LOCKED(&fs->opens->lock);
+	slate_open_count(fs->slate, session_slot(), node->open - 1, opens, writers);
+}
+
+/* A request that the kernel sends again, and that the dead worker had counted. */
+static bool is_counted(struct node *node)
+{
+	uint32_t index;
+
+	return session_slot() && slate_counted(session_slot(), &index) &&
+	       (!node || node->open == index + 1);
+}
+
 static int acquire(struct fs *fs, struct node *node, int flags, struct weir_open_out *ret)
 {
 	bool writer = (flags & O_ACCMODE) != O_RDONLY;
-	struct slate_open *slot;
 	int r = 0;
 
-	if (writer)
-		recognise_before_write(fs, node);
-	if (!node->open)
-		r = new_slot(fs, node, flags);
-	if (r < 0)
-		return r;
-	slot = slot_of(fs, node);
-	if (slot->way == WAY_DAEMON)
-		r = try_access(fs, node, writer);
-	if (r < 0)
-		return r;
-	pthread_mutex_lock(&fs->opens->lock);
-	slot->opens++;
-	slot->writers += writer;
-	pthread_mutex_unlock(&fs->opens->lock);
-	*ret = (struct weir_open_out){
-		.fh = (uint64_t)node->open << FH_SHIFT | (writer ? FH_WRITER : 0),
-		.open_flags = open_flags(fs, slot, flags),
-		.backing_id = slot->way == WAY_PASSTHROUGH ? slot->backing_id : 0,
-	};
+	if (!is_counted(node)) {
+		if (writer)
+			recognise_before_write(fs, node);
+		if (!node->open)
+			r = new_slot(fs, node, flags);
+		if (r == 0 && open_state(fs, node).way == WAY_DAEMON)
+			r = try_access(fs, node, writer);
+		if (r < 0)
+			return r;
+		count(fs, node, 1, writer);
+	}
+	*ret = open_reply(fs, node, flags, writer);
 	return 0;
 }
 
@@ -241,20 +304,20 @@ static int acquire(struct fs *fs, struct node *node, int flags, struct weir_open
 
 static void close_slot(struct fs *fs, struct node *node)
 {
-	struct slate_open state = *slot_of(fs, node);
 	uint32_t index = node->open - 1;
+	enum open_way way = open_state(fs, node).way;
 
 	pthread_mutex_lock(&fs->opens->lock);
 	node->open = 0;
 	pthread_mutex_unlock(&fs->opens->lock);
-	if (state.way == WAY_PASSTHROUGH)
-		backing_close(fs, state.backing_id);
+	if (way == WAY_PASSTHROUGH)
+		backing_close(fs, index);
 	else
 		disk_put(fs, node);
 	fs->opens->node[index] = NULL;
-	slate_open_free(fs->slate, index);
 	if (node->flags & NODE_ORPHAN)
 		orphan_remove(fs, node);
+	slate_open_free(fs->slate, index);
 	node_unref(fs->nodes, node); /* the slot's; the caller has its own */
 }
 
@@ -264,7 +327,7 @@ int open_acquire(struct fs *fs, struct node *node, int flags, struct weir_open_o
 
 	open_begin(fs, node);
 	r = acquire(fs, node, flags, ret);
-	if (r < 0 && node->open && slot_of(fs, node)->opens == 0)
+	if (r < 0 && node->open && open_state(fs, node).opens == 0)
 		close_slot(fs, node); /* it was the first, and failed */
 	open_end(fs, node);
 	return r;
@@ -272,19 +335,17 @@ int open_acquire(struct fs *fs, struct node *node, int flags, struct weir_open_o
 
 void open_release(struct fs *fs, struct node *node, uint64_t fh)
 {
-	struct slate_open *slot;
-	bool closed = false, passed = false, written = false;
+	bool writer = fh & FH_WRITER, closed = false, passed = false, written = false;
+	struct open_info info;
 
 	open_begin(fs, node);
-	slot = slot_of(fs, node);
-	if (slot && slot->opens) {
-		pthread_mutex_lock(&fs->opens->lock);
-		slot->opens--;
-		slot->writers -= (fh & FH_WRITER) && slot->writers;
-		closed = slot->opens == 0;
-		passed = slot->way == WAY_PASSTHROUGH;
-		written = (fh & FH_WRITER) && !slot->writers;
-		pthread_mutex_unlock(&fs->opens->lock);
+	info = open_state(fs, node);
+	if (info.opens) {
+		writer = writer && info.writers;
+		count(fs, node, -1, -(int)writer);
+		closed = info.opens == 1;
+		passed = info.way == WAY_PASSTHROUGH;
+		written = writer && info.writers == 1;
 	}
 	if (closed)
 		close_slot(fs, node);
@@ -297,6 +358,74 @@ void open_release(struct fs *fs, struct node *node, uint64_t fh)
 		assign_file_closed(fs, node, passed);
 	if (closed && (node->flags & NODE_GONE))
 		assign_file_unlinked(fs, &node->handle, true);
+}
+
+/* ---- after a worker that died -------------------------------------------------------------- */
+
+static void restore_slot(struct fs *fs, uint32_t index)
+{
+	const struct slate_open *slot = slate_open_at(fs->slate, index);
+	struct opens *o = fs->opens;
+	struct node *node;
+	int r;
+
+	r = nodes_get(fs->nodes, slot->node, &node); /* the reference is the slot's */
+	if (r < 0) {
+		log_error("an open file is lost over the restart: %s", strerror(-r));
+		return;
+	}
+	node->open = index + 1;
+	if (slot->way == WAY_PASSTHROUGH)
+		o->node[index] = node;
+	if (slate_open_counts(fs->slate, index).opens == 0 && o->unfinished)
+		o->unfinished[o->n_unfinished++] = index;
+}
+
+/* Backing ids that nobody needs: the worker died around their open or close. */
+static void settle_ledger(struct fs *fs)
+{
+	const struct ledger *l = held_ledger(fs->held);
+
+	for (uint32_t i = 0; i < MIN(SLATE_OPENS, LEDGER_SLOTS); i++) {
+		const struct slate_open *slot = slate_open_at(fs->slate, i);
+
+		if (l->backing[i] && (!slot->node || slot->way != WAY_PASSTHROUGH))
+			backing_close(fs, i);
+	}
+}
+
+void opens_restore(struct fs *fs)
+{
+	fs->opens->unfinished = calloc(SLATE_OPENS, sizeof(uint32_t));
+	for (uint32_t i = 0; i < SLATE_OPENS; i++)
+		if (slate_open_at(fs->slate, i)->node)
+			restore_slot(fs, i);
+	settle_ledger(fs);
+}
+
+/* Not by open_begin: the disk of a file that is closed need not be made. */
+static void finish_slot(struct fs *fs, uint32_t index)
+{
+	enum open_way way = slate_open_at(fs->slate, index)->way;
+	_node_ at = {.fs = fs};
+
+	if (nodes_get(fs->nodes, slate_open_at(fs->slate, index)->node, &at.node) < 0)
+		return;
+	close_slot(fs, at.node);
+	assign_file_closed(fs, at.node, way == WAY_PASSTHROUGH);
+	if (at.node->flags & NODE_GONE)
+		assign_file_unlinked(fs, &at.node->handle, true);
+}
+
+void opens_finish(struct fs *fs)
+{
+	struct opens *o = fs->opens;
+
+	for (size_t i = 0; i < o->n_unfinished; i++)
+		finish_slot(fs, o->unfinished[i]);
+	free(o->unfinished);
+	o->unfinished = NULL;
+	o->n_unfinished = 0;
 }
 
 /* ---- callbacks --------------------------------------------------------------------------- */
@@ -322,7 +451,7 @@ void fs_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	struct fs *fs = request_fs(req);
 	_node_ at = {.fs = fs};
 
-	if (nodes_get(fs->nodes, id, &at.node) == 0)
+	if (!is_counted(NULL) && nodes_get(fs->nodes, id, &at.node) == 0)
 		open_release(fs, at.node, fi->fh);
 	fuse_reply_err(req, 0);
 }

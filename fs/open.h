@@ -8,10 +8,11 @@
  * The first open of a file decides, all others follow until the last is closed: the kernel
  * refuses two backing ids for one inode, and a passthrough open beside one that is not.
  *
- * Stored     in the slate: node, way, backing id, number of opens and of writers.
+ * Stored     in the slate: node, way, number of opens and of writers; in the ledger the backing id.
  * Invariant  a node has an open slot exactly while the kernel has opens of it that it did not
- *            release.  With way == WAY_DAEMON its disk exists.  An unlinked file with an open slot
- *            lies in .weir/orphans.
+ *            release.  With way == WAY_DAEMON its disk exists while somebody owns the state: after
+ *            a restart the first owner makes it.  An unlinked file with an open slot lies in
+ *            .weir/orphans.
  * Threads    open_begin/open_end make one thread at a time the owner of a node's open state: not
  *            a lock (owners make system calls), but a mark that others wait for.  The order of
  *            marks is that of node ids where two are taken.
@@ -23,16 +24,34 @@
 
 struct opens;
 
+/* What is known of an open file; all zero when it is not open. */
+struct open_info {
+	enum open_way way;
+	int32_t backing_id; /* 0: none */
+	uint32_t opens;	    /* that the kernel has not released */
+	uint32_t writers;
+};
+
 int opens_new(struct opens **ret);
 void opens_free(struct opens *o);
+
+/* After a worker that died, before requests are served: its open files are ours.  opens_finish
+ * ends what it had begun to close. */
+void opens_restore(struct fs *fs);
+void opens_finish(struct fs *fs);
 
 void open_begin(struct fs *fs, struct node *node);
 void open_end(struct fs *fs, struct node *node);
 
-/* Owner only: the state, all zero when the file is not open. */
-struct slate_open open_state(struct fs *fs, struct node *node);
+/* Owner only. */
+struct open_info open_state(struct fs *fs, struct node *node);
 /* Anybody: a glance that may be old when it returns. */
-struct slate_open open_glance(struct fs *fs, struct node *node);
+struct open_info open_glance(struct fs *fs, struct node *node);
+
+/* The disk of an open file that the daemon serves, made if a restart has left it to be made.  NULL in
+ * *ret: the file goes another way. */
+struct disk;
+int open_disk(struct fs *fs, struct node *node, struct disk **ret);
 
 /* One more open, with the caller's flags; *ret is the reply.  -ENFILE: the slate is full. */
 int open_acquire(struct fs *fs, struct node *node, int flags, struct weir_open_out *ret);

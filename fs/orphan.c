@@ -47,13 +47,19 @@ void orphan_undo(struct fs *fs, struct node *node)
 			    strerror(errno));
 }
 
+/* A file with other names is no orphan: the worker that linked it here died before the rename that
+ * would have taken its name.  Then only our link goes. */
 void orphan_remove(struct fs *fs, struct node *node)
 {
 	struct stat st;
+	bool known = node_attributes(fs, node, &st) == 0;
+	bool stays = known && st.st_nlink > 0;
 
-	if (node_attributes(fs, node, &st) == 0) /* for those who hold it by path only */
+	if (known && !stays) /* for those who hold it by path only */
 		node_bury(fs->nodes, node, &st);
 	orphan_undo(fs, node);
+	if (stays)
+		return;
 	node_gone(fs->nodes, node);
 	fdcache_forget(fs->fds, &node->handle);
 }
@@ -64,6 +70,19 @@ static void closedirp(DIR **d)
 		closedir(*d);
 }
 
+/* The open file of a worker before this one that lies there under @name. */
+static bool is_open(struct fs *fs, const char *name)
+{
+	_node_ at = {.fs = fs};
+	uint64_t id = 0;
+
+	if (!fs->resumed || sscanf(name, "%16" SCNx64, &id) != 1 ||
+	    nodes_get(fs->nodes, id, &at.node) < 0 || !at.node->open)
+		return false;
+	atomic_fetch_or(&at.node->flags, NODE_ORPHAN);
+	return true;
+}
+
 void orphans_clean(struct fs *fs)
 {
 	int fd = openat(fs->store->orphans_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -72,7 +91,7 @@ void orphans_clean(struct fs *fs)
 	unsigned n = 0;
 
 	while (d && (e = readdir(d))) {
-		if (e->d_name[0] == '.')
+		if (e->d_name[0] == '.' || is_open(fs, e->d_name))
 			continue;
 		if (unlinkat(fs->store->orphans_fd, e->d_name, 0) == 0)
 			n++;

@@ -6,7 +6,7 @@
  * last open is released.  So an unlinked open file also survives the worker.
  *
  * Invariant  a file here belongs to a node with NODE_ORPHAN and an open slot; others are left
- *            from a worker that is gone together with all opens, and are removed at mount.
+ *            from a mount that is gone together with all opens, and are removed at the next.
  */
 #ifndef FS_ORPHAN_H
 #define FS_ORPHAN_H
@@ -23,7 +23,7 @@ void orphan_undo(struct fs *fs, struct node *node);
 /* The last open is released. */
 void orphan_remove(struct fs *fs, struct node *node);
 
-/* At mount: nobody has anything open. */
+/* Before requests are served: what no open file of a worker before us needs goes. */
 void orphans_clean(struct fs *fs);
 
 #endif

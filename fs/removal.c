@@ -12,6 +12,7 @@
 #include "fs/callbacks.h"
 #include "fs/open.h"
 #include "fs/orphan.h"
+#include "fs/resume.h"
 
 /* What lies at a name before it goes; node is NULL when the kernel does not know the file. */
 struct victim {
@@ -53,12 +54,14 @@ static int victim_find(struct victim *v, int dirfd, const char *name)
 
 static bool victim_stays(const struct victim *v)
 {
+	if (v->node && (v->node->flags & NODE_ORPHAN))
+		return false; /* a worker before us has linked it there already */
 	return v->node && v->node->open && S_ISREG(v->st.st_mode) && v->st.st_nlink == 1;
 }
 
 static void victim_is_gone(struct victim *v)
 {
-	if (!v->node || v->orphaned)
+	if (!v->node || v->orphaned || (v->node->flags & NODE_ORPHAN))
 		return;
 	if (v->open) {
 		node_gone(v->fs->nodes, v->node);
@@ -77,6 +80,34 @@ struct gone {
 	bool last_name; /* and it is not open: an orphan keeps what it has to its last close */
 };
 
+/* What the record says that lay at the name, for a request that was done before our time. */
+static struct gone gone_before(const struct handle *h)
+{
+	const struct slate_record *r = &session_slot()->record;
+
+	return (struct gone){*h, S_ISDIR(r->mode) || r->links <= 1};
+}
+
+static void note_victim(const struct victim *v)
+{
+	session_slot()->record.links = (uint32_t)v->st.st_nlink;
+	session_slot()->record.mode = v->st.st_mode & S_IFMT;
+}
+
+/* The row in the catalog goes, if the worker that removed the file did not come to it. */
+static void forget_gone(struct fs *fs, const struct gone *gone)
+{
+	_node_ at = {.fs = fs};
+	uint64_t id;
+
+	if (!gone->last_name || !gone->handle.len ||
+	    catalog_find_handle(fs->catalog, &gone->handle, &id) < 0 ||
+	    nodes_get(fs->nodes, id, &at.node) < 0)
+		return;
+	if (!at.node->open)
+		node_gone(fs->nodes, at.node);
+}
+
 static int remove_name(struct fs *fs, struct node *dir, const char *name, int flags,
 		       struct gone *ret)
 {
@@ -84,6 +115,12 @@ static int remove_name(struct fs *fs, struct node *dir, const char *name, int fl
 	_cleanup_(fdref_putp) struct fdref *ref = NULL;
 	int r;
 
+	if (resume_done(fs, &r)) {
+		*ret = gone_before(&session_slot()->record.before);
+		if (r == 0)
+			forget_gone(fs, ret);
+		return r;
+	}
 	r = name_visible(dir, name);
 	if (r == 0)
 		r = node_fd(fs, dir, FD_PATH, &ref);
@@ -91,8 +128,10 @@ static int remove_name(struct fs *fs, struct node *dir, const char *name, int fl
 		r = victim_find(&v, fdref_fd(ref), name);
 	if (r < 0)
 		return r;
-	slate_begin(session_slot(), dir->id, name, 0, NULL);
-	session_slot()->before = v.handle;
+	slate_names(session_slot(), dir->id, name, 0, NULL);
+	session_slot()->record.before = v.handle;
+	note_victim(&v);
+	slate_begin(session_slot());
 	if (!flags && victim_stays(&v)) {
 		r = orphan_move(fs, v.node, fdref_fd(ref), name);
 		v.orphaned = r == 0;
@@ -172,14 +211,19 @@ static int move_prepare(struct move *m)
 	if (mount_id != m->fs->store->mount_id)
 		return -EBUSY;
 	m->moved = nodes_known(m->fs->nodes, &m->from_handle);
-	slate_begin(session_slot(), m->from_dir->id, m->from, m->to_dir->id, m->to);
-	session_slot()->before = m->from_handle;
+	slate_names(session_slot(), m->from_dir->id, m->from, m->to_dir->id, m->to);
+	session_slot()->record.before = m->from_handle;
+	session_slot()->record.flags = m->flags;
 	return 0;
 }
 
+/* The record is whole when this begins. */
 static int do_rename(struct move *m)
 {
-	int r = renameat2(fdref_fd(m->from_ref), m->from, fdref_fd(m->to_ref), m->to, m->flags);
+	int r;
+
+	slate_begin(session_slot());
+	r = renameat2(fdref_fd(m->from_ref), m->from, fdref_fd(m->to_ref), m->to, m->flags);
 
 	return r < 0 ? -errno : 0;
 }
@@ -195,7 +239,8 @@ static int rename_over(struct move *m)
 		return do_rename(m);
 	if (r < 0)
 		return r;
-	session_slot()->before2 = m->to_handle = v.handle;
+	session_slot()->record.before2 = m->to_handle = v.handle;
+	note_victim(&v);
 	if (handle_equal(&v.handle, &m->from_handle))
 		return do_rename(m); /* two names of one file: nothing happens */
 	if (victim_stays(&v)) {
@@ -223,14 +268,14 @@ static int rename_exchange(struct move *m)
 	if (r < 0)
 		return r;
 	m->exchanged = nodes_known(m->fs->nodes, &m->to_handle);
-	session_slot()->before2 = m->to_handle;
+	session_slot()->record.before2 = m->to_handle;
 	r = do_rename(m);
 	if (r == 0 && m->exchanged)
 		node_moved(m->fs->nodes, m->exchanged, m->from_dir->id, m->from);
 	return r;
 }
 
-static int move(struct move *m)
+static int rename_now(struct move *m)
 {
 	int r = move_prepare(m);
 
@@ -243,6 +288,35 @@ static int move(struct move *m)
 	else
 		r = rename_over(m);
 	slate_outcome(session_slot(), r);
+	return r;
+}
+
+/* Done by the worker before us, who may not have come to what follows. */
+static void rename_before(struct move *m)
+{
+	const struct slate_record *r = &session_slot()->record;
+	uint64_t id;
+
+	m->from_handle = r->before;
+	m->to_handle = r->before2;
+	if (catalog_find_handle(m->fs->catalog, &r->before, &id) < 0 ||
+	    nodes_get(m->fs->nodes, id, &m->moved) < 0)
+		m->moved = nodes_known(m->fs->nodes, &r->before);
+	if (r->before2.len && !(m->flags & RENAME_EXCHANGE) &&
+	    !handle_equal(&r->before, &r->before2)) {
+		m->gone = gone_before(&r->before2);
+		forget_gone(m->fs, &m->gone);
+	}
+}
+
+static int move(struct move *m)
+{
+	int r;
+
+	if (!resume_done(m->fs, &r))
+		r = rename_now(m);
+	else if (r == 0)
+		rename_before(m);
 	if (r == 0 && m->moved && !handle_equal(&m->from_handle, &m->to_handle)) {
 		node_moved(m->fs->nodes, m->moved, m->to_dir->id, m->to);
 		assign_file_moved(m->fs, m->moved);

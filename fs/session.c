@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/session.c - see fs/session.h. */
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -14,6 +17,8 @@
 #define MESSAGE_SIZE    (SESSION_BUFFER + 4096u) /* a write of 1 MiB with its headers */
 #define SPARE_READERS   10u /* threads that may wait in read(2) at once */
 #define MAX_BACKGROUND  512u
+#define RESENT          (1ull << 63) /* in unique: the kernel sends it again */
+#define HAND_OVER_MS    60 /* for requests in service to end; the others are the next worker's */
 
 struct thread {
 	struct session *session;
@@ -21,8 +26,9 @@ struct thread {
 	pthread_t id;
 	void *message, *scratch;
 	void *spare;
-	struct slate_thread *slot;
+	struct slate_request *slot;
 	struct fuse_in_header *request; /* NULL between requests */
+	_Atomic bool running;
 };
 
 struct session {
@@ -31,6 +37,8 @@ struct session {
 	int device;
 	struct session_abilities abilities;
 	bool got_init;
+	bool replaying; /* INIT is answered to libfuse alone; the kernel has its answer */
+	struct slate_init init;
 
 	pthread_mutex_t lock; /* protects all below; nothing is taken under it */
 	pthread_cond_t wake;  /* parked threads wait here */
@@ -40,6 +48,7 @@ struct session {
 	_Atomic unsigned readers, ready; /* changed also without the lock: hints of when to take it */
 	struct io *ready_first, **ready_last;
 	_Atomic bool stop;
+	bool handing_over;
 	int error;
 };
 
@@ -48,12 +57,12 @@ static _Thread_local struct thread *self;
 
 const struct fuse_in_header *session_request(void)
 {
-	return self->request;
+	return self ? self->request : NULL;
 }
 
-struct slate_thread *session_slot(void)
+struct slate_request *session_slot(void)
 {
-	return self->slot;
+	return self ? self->slot : NULL;
 }
 
 void *session_scratch(void)
@@ -93,7 +102,8 @@ static uint64_t offered_flags(const struct fuse_in_header *in)
 	return flags;
 }
 
-/* libfuse 3.14 composes the INIT reply without knowing these flags: add what both sides can. */
+/* libfuse 3.14 composes the INIT reply without knowing these flags: add what both sides can.  With a
+ * recorded exchange what was offered is what was agreed then. */
 static void patch_init(struct session *s, struct weir_init_out *out)
 {
 	uint64_t offered = offered_flags(self->request), want = 0;
@@ -117,9 +127,44 @@ static void patch_init(struct session *s, struct weir_init_out *out)
 		want |= FUSE_SETXATTR_EXT;
 		s->abilities.setxattr_ext = true;
 	}
+	if (offered & WEIR_FUSE_HAS_RESEND) {
+		want |= WEIR_FUSE_HAS_RESEND;
+		s->abilities.resend = true;
+	}
 	out->flags |= (uint32_t)want | FUSE_INIT_EXT;
 	out->flags2 |= (uint32_t)(want >> 32);
 	s->got_init = true;
+}
+
+/* Recorded before the kernel has it: who takes over finds both or neither. */
+static int record_init(struct session *s, const struct weir_init_out *out)
+{
+	return slate_init_set(s->fs->slate, self->request, self->request->len, out, sizeof *out);
+}
+
+/* The same question must get the same answer, or the kernel and we differ in what is agreed. */
+static bool same_answer(const struct session *s, const struct weir_init_out *out)
+{
+	const struct weir_init_out *old = (const void *)s->init.out;
+
+	return s->init.out_size == sizeof *out && old->minor == out->minor &&
+	       old->flags == out->flags && old->flags2 == out->flags2 &&
+	       old->max_write == out->max_write && old->time_gran == out->time_gran;
+}
+
+static ssize_t answer_to_init(struct session *s, int fd, struct iovec *iov)
+{
+	struct weir_init_out *out = iov[1].iov_base;
+	ssize_t size = (ssize_t)(iov[0].iov_len + iov[1].iov_len);
+
+	patch_init(s, out);
+	if (s->replaying) {
+		s->got_init = same_answer(s, out);
+		return size;
+	}
+	if (record_init(s, out) < 0)
+		log_warning("the INIT exchange cannot be recorded, ignoring: no worker can take over");
+	return writev(fd, iov, 2);
 }
 
 static ssize_t device_writev(int fd, struct iovec *iov, int count, void *data)
@@ -128,7 +173,7 @@ static ssize_t device_writev(int fd, struct iovec *iov, int count, void *data)
 
 	if (self && self->request && self->request->opcode == FUSE_INIT && count == 2 &&
 	    iov[1].iov_len == sizeof(struct weir_init_out))
-		patch_init(fs->session, iov[1].iov_base);
+		return answer_to_init(fs->session, fd, iov);
 	return writev(fd, iov, count);
 }
 
@@ -163,30 +208,70 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static void set_relaxed(_Atomic uint32_t *to, uint32_t value)
+{
+	atomic_store_explicit(to, value, memory_order_relaxed);
+}
+
+/* What a worker before us did for it, if it did anything. */
+static void adopt_record(struct thread *t, uint64_t unique)
+{
+	struct slate *slate = t->session->fs->slate;
+	struct slate_request *found = slate_adopt(slate, unique);
+
+	if (!found)
+		return;
+	slate_request_put(slate, t->slot);
+	t->slot = found;
+	t->slot->thread = (int32_t)gettid();
+}
+
+static void begin_request(struct thread *t)
+{
+	const struct fuse_in_header *in = t->request;
+	uint64_t unique = in->unique & ~RESENT;
+
+	if (in->unique & RESENT)
+		adopt_record(t, unique);
+	atomic_store_explicit(&t->slot->unique, unique, memory_order_relaxed);
+	t->slot->opcode = in->opcode;
+	t->slot->node = in->nodeid;
+	t->slot->since_ns = now_ns();
+	set_relaxed(&t->slot->state, SLATE_RUNNING);
+}
+
+/* The worker before us has answered INIT for libfuse, but died before the kernel had it. */
+static void answer_init_again(struct session *s, const struct fuse_in_header *in)
+{
+	struct fuse_out_header header = {.len = (uint32_t)(sizeof header + s->init.out_size),
+					 .unique = in->unique};
+	struct iovec iov[2] = {{&header, sizeof header}, {s->init.out, s->init.out_size}};
+
+	if (writev(s->device, iov, 2) < 0)
+		log_warning("cannot answer INIT: %s, ignoring", strerror(errno));
+}
+
 static void process(struct thread *t, size_t size)
 {
 	struct fuse_buf buf = {.size = size, .mem = t->message};
 
 	t->request = t->message;
-	t->slot->unique = t->request->unique & ~(1ull << 63);
-	t->slot->opcode = t->request->opcode;
-	t->slot->node = t->request->nodeid;
-	t->slot->since_ns = now_ns();
-	t->slot->state = SLATE_RUNNING;
-
-	fuse_session_process_buf(t->session->fuse, &buf);
-
-	t->slot->state = SLATE_IDLE;
-	t->slot->unique = 0;
+	begin_request(t);
+	if (t->request->opcode == FUSE_INIT && t->session->got_init)
+		answer_init_again(t->session, t->request);
+	else
+		fuse_session_process_buf(t->session->fuse, &buf);
+	set_relaxed(&t->slot->state, SLATE_IDLE);
+	slate_clear(t->slot);
 	t->request = NULL;
 }
 
 static void run_ready(struct thread *t, struct io *io)
 {
 	t->slot->since_ns = now_ns();
-	t->slot->state = SLATE_RUNNING;
+	set_relaxed(&t->slot->state, SLATE_RUNNING);
 	fs_run_io(t->session->fs, io);
-	t->slot->state = SLATE_IDLE;
+	set_relaxed(&t->slot->state, SLATE_IDLE);
 }
 
 /* ---- threads ----------------------------------------------------------------------------- */
@@ -209,12 +294,13 @@ static int prepare_thread(struct session *s, struct thread *t, unsigned index)
 {
 	t->session = s;
 	t->index = index;
-	t->slot = slate_thread(s->fs->slate, index);
+	if (!t->slot)
+		t->slot = slate_request_take(s->fs->slate);
 	if (!t->message) /* there from a start that failed */
 		t->message = populated(MESSAGE_SIZE);
 	if (!t->scratch)
 		t->scratch = populated(SESSION_BUFFER);
-	return t->message && t->scratch ? 0 : -ENOMEM;
+	return t->slot && t->message && t->scratch ? 0 : -ENOMEM;
 }
 
 /* Called with the lock held; fails silently: fewer threads serve as well. */
@@ -224,8 +310,11 @@ static void start_thread(struct session *s)
 
 	if (prepare_thread(s, t, s->started) < 0)
 		return;
+	t->running = true;
 	if (pthread_create(&t->id, NULL, thread_main, t) == 0)
 		s->started++;
+	else
+		t->running = false;
 }
 
 static void wake_one(struct session *s)
@@ -325,6 +414,7 @@ static void *thread_main(void *data)
 	struct io *io;
 
 	self = t;
+	t->slot->thread = (int32_t)gettid();
 	caller_init_thread();
 	/* Also at the end: a request that is ready holds its place in its disk's queue until it
 	 * has run, and a last close waits for the places to be free. */
@@ -335,10 +425,43 @@ static void *thread_main(void *data)
 		else if (s->stop || !serve_one(t))
 			break;
 	}
+	t->running = false;
 	return NULL;
 }
 
 /* ---- life -------------------------------------------------------------------------------- */
+
+/* Requests that a dead worker had read and not answered come again, before all others. */
+static int ask_for_resend(struct session *s)
+{
+	struct fuse_out_header notify = {.len = sizeof notify, .error = WEIR_NOTIFY_RESEND};
+
+	return write(s->device, &notify, sizeof notify) < 0 ? -errno : 0;
+}
+
+/* INIT as it was, but offering only what was agreed. */
+static size_t recorded_init(const struct session *s, void *message)
+{
+	const struct weir_init_out *out = (const void *)s->init.out;
+	struct fuse_in_header *in = message;
+	struct fuse_init_in *init = (void *)(in + 1);
+
+	memcpy(message, s->init.in, s->init.in_size);
+	init->flags &= out->flags | FUSE_INIT_EXT;
+	if (s->init.in_size >= sizeof *in + sizeof *init)
+		init->flags2 &= out->flags2;
+	return s->init.in_size;
+}
+
+static ssize_t read_init(struct session *s, void *message)
+{
+	ssize_t n;
+
+	do {
+		n = read(s->device, message, MESSAGE_SIZE);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
 
 static int answer_init(struct session *s)
 {
@@ -346,15 +469,16 @@ static int answer_init(struct session *s)
 	ssize_t n;
 
 	self = t;
-	do {
-		n = read(s->device, t->message, MESSAGE_SIZE);
-	} while (n < 0 && errno == EINTR);
-	if (n < (ssize_t)sizeof(struct fuse_in_header)) {
-		self = NULL;
-		return n < 0 ? -errno : -EPROTO;
-	}
-	process(t, (size_t)n);
+	s->replaying = slate_init_get(s->fs->slate, &s->init);
+	if (s->fs->resumed && !s->replaying)
+		ask_for_resend(s); /* the first worker may have died with it in hand */
+	n = s->replaying ? (ssize_t)recorded_init(s, t->message) : read_init(s, t->message);
+	if (n >= (ssize_t)sizeof(struct fuse_in_header))
+		process(t, (size_t)n);
 	self = NULL;
+	s->replaying = false;
+	if (n < 0)
+		return (int)n;
 	return s->got_init ? 0 : -EPROTO;
 }
 
@@ -395,15 +519,69 @@ int session_new(struct fs *fs, int device, unsigned threads, struct session **re
 	return 0;
 }
 
+/* ---- the next worker's ------------------------------------------------------------------- */
+
+static void no_more(int signal_number)
+{
+}
+
+/* A thread in read(2) comes back with EINTR, before it has taken a request. */
+static void interrupt_reads(void)
+{
+	struct sigaction action = {.sa_handler = no_more};
+
+	sigaction(SIGUSR2, &action, NULL);
+}
+
+static bool any_running(struct session *s)
+{
+	for (unsigned i = 0; i < s->started; i++)
+		if (s->threads[i].running)
+			return true;
+	return false;
+}
+
+/* Once would miss a thread that is just about to read. */
+static void call_threads_home(struct session *s)
+{
+	for (unsigned turn = 0; turn < HAND_OVER_MS && any_running(s); turn++) {
+		for (unsigned i = 0; i < s->started; i++)
+			if (s->threads[i].running)
+				pthread_kill(s->threads[i].id, SIGUSR2);
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+}
+
+void session_hand_over(struct session *s)
+{
+	LOCKED(&s->lock);
+	s->handing_over = true;
+	s->stop = true;
+	pthread_cond_broadcast(&s->wake);
+	pthread_cond_broadcast(&s->ended);
+}
+
 int session_run(struct session *s)
 {
+	int r = 0;
+
+	interrupt_reads();
+	if (s->fs->resumed)
+		r = ask_for_resend(s);
+	if (r < 0)
+		return r == -ENODEV ? 0 : r;
 	s->started = 1;
+	s->threads[0].running = true;
 	if (pthread_create(&s->threads[0].id, NULL, thread_main, &s->threads[0]))
 		return -EAGAIN;
 	pthread_mutex_lock(&s->lock);
 	while (!s->stop)
 		pthread_cond_wait(&s->ended, &s->lock);
 	pthread_mutex_unlock(&s->lock);
+	if (s->handing_over) {
+		call_threads_home(s);
+		return SESSION_HANDED_OVER;
+	}
 	for (unsigned i = 0; i < s->started; i++)
 		pthread_join(s->threads[i].id, NULL);
 	return s->error;

@@ -9,6 +9,10 @@
  * Few threads wait in read(2) at a time; the others are parked here, and are woken when no
  * reader is left or when requests become ready that nobody runs.
  *
+ * A worker that takes over from one that died is fed the recorded INIT, with exactly the flags that
+ * were agreed, and asks the kernel to send again what was not answered (FUSE_NOTIFY_RESEND): those
+ * requests come first, with bit 63 of `unique` set.
+ *
  * libfuse parses and composes messages; where its 3.14 lacks a field (INIT flags above bit 31,
  * backing ids, write flags) the raw message is at hand: session_request().
  */
@@ -30,15 +34,23 @@ struct session_abilities {
 	bool direct_io_mmap;
 	bool killpriv_v2;
 	bool setxattr_ext;
+	bool resend; /* unanswered requests can be had again: somebody can go on after us */
 	uint32_t minor;
 };
 
 /* @device is /dev/fuse after the mount.  @threads: at most so many request threads.
- * Answers INIT before it returns. */
+ * Answers INIT before it returns, or repeats what was agreed.  -ENODEV: unmounted meanwhile;
+ * -EPROTO: the kernel's side was agreed with a worker whose flags this one does not have. */
 int session_new(struct fs *fs, int device, unsigned threads, struct session **ret);
 
-/* Serve until the filesystem is unmounted.  Returns 0 after an unmount. */
+/* Serve until the filesystem is unmounted, or session_hand_over.  Returns 0 after an unmount,
+ * SESSION_HANDED_OVER when the requests that are left are the next worker's. */
+#define SESSION_HANDED_OVER 1
 int session_run(struct session *s);
+
+/* Take no more requests, end those in service if they end soon, return from session_run.  From
+ * another thread. */
+void session_hand_over(struct session *s);
 void session_free(struct session *s);
 
 const struct session_abilities *session_abilities(const struct session *s);
@@ -49,11 +61,11 @@ struct fuse_session *session_fuse(const struct session *s);
 struct io;
 void session_ready(struct session *s, struct io *list);
 
-/* In a request thread: the message in service, its thread's slot in the slate, and scratch
- * memory of SESSION_BUFFER bytes that is populated, for replies. */
+/* In a request thread: the message in service, its thread's slot in the slate (elsewhere both are
+ * NULL), and scratch memory of SESSION_BUFFER bytes that is populated, for replies. */
 #define SESSION_BUFFER (1u << 20)
 const struct fuse_in_header *session_request(void);
-struct slate_thread *session_slot(void);
+struct slate_request *session_slot(void);
 void *session_scratch(void);
 /* A place for one malloc'ed piece of memory that the thread wants to use again; freed with it. */
 void **session_spare(void);

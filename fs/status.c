@@ -16,7 +16,7 @@
 
 /* What of an open file's stack matters here, read while we own its open state. */
 struct running {
-	struct slate_open open;
+	struct open_info open;
 	bool has_disk, waits;
 	uint8_t digest[32]; /* of the policy whose stages it has */
 	bool has_stages;

@@ -2,19 +2,27 @@
 /* fs/worker.c - weir-worker: the process that serves one mounted datastore.
  *
  *     weir-worker [-f] [-d] [-o OPTIONS] DATASTORE MOUNTPOINT
+ *     weir-worker --takes-slate VERSION
  *
- * Without -f it goes to the background once the mount is usable, and exits 0 then; what goes
- * wrong before is said on stderr.  SIGTERM and SIGINT unmount (lazily: open files are served to
- * their last close); SIGHUP applies changed policy files, like `weir policy apply`.
+ * Started by the holder (fs/holder.c), which keeps the mount while workers come and go; what it is
+ * given lies in the descriptors of fs/wire.h.  The first worker mounts; each later one goes on
+ * where the one before it stopped.  What goes wrong before the first is ready is said on stderr.
+ * The second form says by its exit code whether it could go on from a slate of that version.
+ *
+ * SIGUSR1 and SIGTERM: hand over to the next worker.  SIGHUP: apply changed policy files, like
+ * `weir policy apply`.  SIGINT is the holder's.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
 
 #include "base/log.h"
 #include "fs/assign.h"
@@ -22,11 +30,12 @@
 #include "fs/events.h"
 #include "fs/fs.h"
 #include "fs/gate.h"
+#include "fs/held.h"
 #include "fs/listing.h"
-#include "fs/mount.h"
 #include "fs/open.h"
-#include "fs/orphan.h"
 #include "fs/recognise.h"
+#include "fs/resume.h"
+#include "fs/wire.h"
 
 #define BACKGROUND_THREADS 2
 #define IDLE_DESCRIPTORS   512
@@ -130,9 +139,8 @@ static int build(struct fs *fs)
 	fs->no_selinux = access("/sys/fs/selinux/enforce", F_OK) < 0;
 	r = fdcache_new(fs->store->mount_fd, raise_descriptors(), &fs->fds);
 	if (r == 0)
-		r = slate_new(&fs->slate);
-	if (r == 0)
-		r = nodes_new(fs->catalog, fs->slate, &fs->store->who.root, st.st_ino, &fs->nodes);
+		r = nodes_new(fs->catalog, fs->slate, &fs->store->who.root, st.st_ino, fs->resumed,
+			      &fs->nodes);
 	if (r == 0)
 		r = pool_new(BACKGROUND_THREADS, "weir-background", &fs->pool);
 	if (r == 0) /* a quarter of the threads is kept for what is no I/O of a disk */
@@ -150,24 +158,43 @@ static int build(struct fs *fs)
 	return r;
 }
 
+/* Before all else: an older or newer worker may know what to do with it. */
+static int take_slate(struct fs *fs)
+{
+	bool written = false;
+	int r = slate_new(WIRE_SLATE, &fs->slate, &written);
+
+	if (r < 0) {
+		log_error("cannot go on from the state of the worker before: %s",
+			  r == -EPROTO ? "another version wrote it" : strerror(-r));
+		return r;
+	}
+	fs->resumed = held_ledger(fs->held)->device != 0;
+	return 0;
+}
+
 static int mount_it(struct fs *fs)
 {
-	dev_t device;
-	int fd, r;
+	dev_t wanted = remembered_device(fs->store), got = held_ledger(fs->held)->device;
+	int r = 0;
 
-	r = mount_datastore(&fs->options, fs->store->path, remembered_device(fs->store), &fd,
-			    &device);
+	if (!fs->resumed)
+		r = held_mount(fs->held, wanted, &got);
 	if (r < 0)
 		return say(fs->options.mountpoint, NULL, r);
-	remember_device(fs->store, device);
-	fs->mount_device = device;
-	r = session_new(fs, fd, fs->options.threads, &fs->session);
-	if (r < 0) {
+	fs->mount_device = got;
+	if (!fs->resumed)
+		remember_device(fs->store, got);
+	if (wanted && got != wanted)
+		log_notice("the mount has device number %u:%u, not %u:%u as before: another mount "
+			   "took it (NFS exports with a fixed fsid are not affected)",
+			   major(got), minor(got), major(wanted), minor(wanted));
+	r = session_new(fs, WIRE_DEVICE, fs->options.threads, &fs->session);
+	if (r < 0)
 		fs->session = NULL;
-		unmount_datastore(fs->options.mountpoint, fs->mount_device, true);
-		return say("no agreement with the kernel", NULL, r);
-	}
-	return 0;
+	if (r < 0 && r != -ENODEV)
+		say("no agreement with the kernel", NULL, r);
+	return r;
 }
 
 static int start(struct fs *fs)
@@ -177,11 +204,13 @@ static int start(struct fs *fs)
 	r = open_store(fs);
 	if (r < 0)
 		return r;
-	orphans_clean(fs);
 	r = build(fs);
 	if (r < 0)
 		return say(fs->store->path, NULL, r);
-	return mount_it(fs);
+	r = mount_it(fs);
+	if (r == 0)
+		resume_restore(fs);
+	return r;
 }
 
 /* ---- end --------------------------------------------------------------------------------- */
@@ -223,6 +252,7 @@ static void stop(struct fs *fs)
 	fdcache_free(fs->fds);
 	catalog_close(fs->catalog);
 	datastore_close(fs->store);
+	held_free(fs->held);
 	options_done(&fs->options);
 }
 
@@ -232,11 +262,12 @@ static void block_signals(sigset_t *set)
 {
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
+	sigaddset(set, SIGUSR1);
 	sigaddset(set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGIO, SIG_IGN); /* somebody opened a file while we held a lease on it */
+	signal(SIGINT, SIG_IGN); /* of the terminal: the holder unmounts */
+	signal(SIGIO, SIG_IGN);	 /* somebody opened a file while we held a lease on it */
 }
 
 struct signals {
@@ -246,32 +277,52 @@ struct signals {
 	_Atomic bool ending; /* the next signal is ours: go */
 };
 
-static void *handle_signals(void *data)
+static void handle_signal(struct signals *s, uint32_t number)
+{
+	if (s->ending)
+		return;
+	if (number == SIGHUP)
+		assign_apply_all(s->fs);
+	else
+		session_hand_over(s->fs->session);
+}
+
+static void holder_is_gone(struct fs *fs)
+{
+	log_error("weir-holder is gone: %s is served as before, but if this process dies, too, it "
+		  "is lost; run `weir upgrade %s' to get a new one",
+		  fs->options.mountpoint, fs->options.mountpoint);
+	event_emit(fs, "holder-gone", NULL, NULL, "the holder has died; run `weir upgrade'");
+}
+
+/* Signals, and the end of the holder, which shows as the end of its socket. */
+static void *watch(void *data)
 {
 	struct signals *s = data;
-	struct fs *fs = s->fs;
 	sigset_t set;
-	int signal_number, r;
+	struct signalfd_siginfo info;
+	struct pollfd p[2] = {{.events = POLLIN}, {.fd = held_control(s->fs->held)}};
 
 	block_signals(&set);
-	for (;;) {
-		sigwait(&set, &signal_number);
-		if (s->ending)
-			return NULL;
-		if (signal_number == SIGHUP) {
-			assign_apply_all(fs);
-			continue;
+	p[0].fd = signalfd(-1, &set, SFD_CLOEXEC);
+	while (!s->ending && p[0].fd >= 0) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (p[1].revents & (POLLHUP | POLLERR)) {
+			holder_is_gone(s->fs);
+			p[1].fd = -1;
 		}
-		r = unmount_datastore(fs->options.mountpoint, fs->mount_device, true);
-		if (r < 0)
-			log_warning("cannot unmount %s: %s", fs->options.mountpoint, strerror(-r));
+		if ((p[0].revents & POLLIN) && read(p[0].fd, &info, sizeof info) == sizeof info)
+			handle_signal(s, info.ssi_signo);
 	}
+	closep(&p[0].fd);
+	return NULL;
 }
 
 static void signals_start(struct signals *s, struct fs *fs)
 {
 	s->fs = fs;
-	s->started = pthread_create(&s->thread, NULL, handle_signals, s) == 0;
+	s->started = pthread_create(&s->thread, NULL, watch, s) == 0;
 }
 
 /* What it works on goes away next.  Waits for a change of policies that is under way. */
@@ -280,65 +331,108 @@ static void signals_end(struct signals *s)
 	if (!s->started)
 		return;
 	s->ending = true;
-	pthread_kill(s->thread, SIGTERM);
+	kill(getpid(), SIGUSR1);
 	pthread_join(s->thread, NULL);
 }
 
-/* ---- to the background -------------------------------------------------------------------- */
+/* ---- ready ------------------------------------------------------------------------------- */
 
-/* The parent waits here for the child's word.  Returns the descriptor to give it on. */
-static int fork_away(void)
-{
-	int ends[2], status = 1;
-	char word;
-	pid_t pid;
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (pid == 0) {
-		close(ends[0]);
-		setsid();
-		return ends[1];
-	}
-	close(ends[1]);
-	if (read(ends[0], &word, 1) == 1)
-		status = 0;
-	_exit(status);
-}
-
-static void let_parent_go(int fd)
+/* Whoever started us waits for the end of our output. */
+static void leave_terminal(const struct options *o)
 {
 	_cleanup_(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	if (o->foreground)
+		return;
 	log_to_syslog("weir");
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
 	dup2(null, STDERR_FILENO);
-	if (write(fd, "", 1) != 1)
-		log_warning("nobody waited for the mount, ignoring");
-	close(fd);
 	if (chdir("/") < 0)
 		log_warning("cannot leave the directory: %s, ignoring", strerror(errno));
 }
 
-static int serve(struct fs *fs, int parent)
+static void say_mounted(struct fs *fs)
+{
+	log_notice("%s is mounted on %s%s", fs->store->path, fs->options.mountpoint,
+		   session_abilities(fs->session)->passthrough ? "" : ", without passthrough");
+	event_emit(fs, "mounted", NULL, NULL, "the datastore is mounted");
+}
+
+/* How the worker before us ended, for people. */
+static void end_of_last(const struct ledger *l, char *ret, size_t size)
+{
+	int status = l->last_status;
+
+	if (WIFSIGNALED(status))
+		snprintf(ret, size, "the worker before was ended by signal %d (%s)",
+			 WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (WEXITSTATUS(status) == WIRE_EXIT_HANDED_OVER)
+		snprintf(ret, size, "the worker before has handed over");
+	else
+		snprintf(ret, size, "the worker before ended with code %d", WEXITSTATUS(status));
+}
+
+static void say_resumed(struct fs *fs)
+{
+	const struct ledger *l = held_ledger(fs->held);
+	char text[160];
+
+	end_of_last(l, text, sizeof text);
+	log_notice("worker %u goes on with %s: %s", l->starts, fs->options.mountpoint, text);
+	event_emit(fs, "worker-restarted", NULL, NULL, "%s; this is start %u", text, l->starts);
+}
+
+/* Kernel 6.9 has the notification, 6.12 the repair of what it left undone for requests that were
+ * interrupted while they waited to be sent again. */
+static void warn_of_kernel(struct fs *fs)
+{
+	unsigned major_ = 0, minor_ = 0;
+	struct utsname u;
+
+	if (!session_abilities(fs->session)->resend) {
+		log_warning("this kernel cannot send requests again (it takes Linux 6.9): if weir's "
+			    "worker dies, the mount is lost");
+		return;
+	}
+	if (uname(&u) == 0 && sscanf(u.release, "%u.%u", &major_, &minor_) == 2 &&
+	    (major_ < 6 || (major_ == 6 && minor_ < 12)))
+		log_warning("Linux %s can send requests again, but 6.12 or newer does it better",
+			    u.release);
+}
+
+static int ready(struct fs *fs)
+{
+	int r;
+
+	if (!fs->resumed)
+		warn_of_kernel(fs);
+	if (fs->resumed)
+		say_resumed(fs);
+	else
+		say_mounted(fs);
+	leave_terminal(&fs->options);
+	r = held_ready(fs->held, session_abilities(fs->session)->resend ? 0 : -EOPNOTSUPP);
+	if (r < 0)
+		log_error("the holder does not hear us: %s", strerror(-r));
+	return 0;
+}
+
+static int serve(struct fs *fs)
 {
 	struct signals signals = {0};
 	int r;
 
 	r = start(fs);
 	if (r < 0)
-		return r;
-	log_notice("%s is mounted on %s%s", fs->store->path, fs->options.mountpoint,
-		   session_abilities(fs->session)->passthrough ? "" : ", without passthrough");
-	event_emit(fs, "mounted", NULL, NULL, "the datastore is mounted");
-	if (parent >= 0)
-		let_parent_go(parent);
+		return r == -ENODEV ? 0 : r; /* unmounted while nobody served */
+	ready(fs);
 	signals_start(&signals, fs);
 	r = session_run(fs->session);
+	if (r == SESSION_HANDED_OVER) {
+		log_notice("the next worker takes over %s", fs->options.mountpoint);
+		_exit(WIRE_EXIT_HANDED_OVER); /* the slate has all that it needs */
+	}
 	signals_end(&signals);
 	if (r < 0)
 		log_error("the session ended: %s", strerror(-r));
@@ -347,22 +441,36 @@ static int serve(struct fs *fs, int parent)
 	return r;
 }
 
+static int hold(struct fs *fs)
+{
+	int r = held_new(&fs->held);
+
+	if (r < 0)
+		return say("weir-worker is started by `weir mount'", NULL, r);
+	if (held_ledger(fs->held)->device && !fs->options.foreground)
+		log_to_syslog("weir"); /* nobody reads our stderr any more */
+	return take_slate(fs);
+}
+
 int main(int argc, char **argv)
 {
 	struct fs fs = {0};
 	sigset_t set;
-	int parent = -1, r;
+	int r;
 
+	if (argc == 3 && !strcmp(argv[1], "--takes-slate"))
+		return strtoul(argv[2], NULL, 10) == slate_version() ? 0 : 1;
 	r = options_parse(argc, argv, &fs.options);
 	if (r < 0)
 		return 2;
 	if (fs.options.debug)
 		log_set_level(LOG_LEVEL_DEBUG);
 	block_signals(&set);
-	if (!fs.options.foreground)
-		parent = fork_away();
 	drop_resource_capability();
-	r = serve(&fs, parent);
+	r = hold(&fs);
+	if (r < 0)
+		return r == -EPROTO || r == -EUCLEAN ? WIRE_EXIT_SLATE : WIRE_EXIT_FAILED;
+	r = serve(&fs);
 	stop(&fs);
-	return r < 0 ? 1 : 0;
+	return r < 0 ? WIRE_EXIT_FAILED : WIRE_EXIT_UNMOUNTED;
 }

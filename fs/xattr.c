@@ -13,6 +13,7 @@
 #include "fs/callbacks.h"
 #include "fs/caller.h"
 #include "fs/control.h"
+#include "fs/resume.h"
 
 #define XATTR_SIZE 65536u
 
@@ -29,6 +30,53 @@ static int drop_set_gid(int fd)
 	return chmod(fd_path(fd).text, st.st_mode & 07777 & ~(mode_t)S_ISGID) < 0 ? -errno : 0;
 }
 
+/* ---- what must not be done twice ---------------------------------------------------------- */
+
+static bool has_value(const char *path, const char *name, const char *value, size_t size)
+{
+	ssize_t n = getxattr(path, name, session_scratch(), XATTR_SIZE);
+
+	return n >= 0 && (size_t)n == size && !memcmp(session_scratch(), value, size);
+}
+
+/* XATTR_CREATE and removexattr: a worker that died around the call may have done it. */
+static void begin_change(const struct node *node, const char *name)
+{
+	slate_names(session_slot(), node->id, name, 0, NULL);
+	slate_begin(session_slot());
+}
+
+static int set_value(struct fs *fs, struct node *node, const char *path, const char *name,
+		     const char *value, size_t size, int flags)
+{
+	int r;
+
+	if (!(flags & XATTR_CREATE))
+		return setxattr(path, name, value, size, flags) < 0 ? -errno : 0;
+	if (resume_done(fs, &r))
+		return r;
+	if (resume_begun() && has_value(path, name, value, size))
+		return 0;
+	begin_change(node, name);
+	r = setxattr(path, name, value, size, flags) < 0 ? -errno : 0;
+	slate_outcome(session_slot(), r);
+	return r;
+}
+
+static int remove_value(struct fs *fs, struct node *node, const char *path, const char *name)
+{
+	int r;
+
+	if (resume_done(fs, &r))
+		return r;
+	if (getxattr(path, name, NULL, 0) < 0 && errno == ENODATA)
+		return resume_begun() ? 0 : -ENODATA; /* begun: it was there */
+	begin_change(node, name);
+	r = removexattr(path, name) < 0 ? -errno : 0;
+	slate_outcome(session_slot(), r);
+	return r;
+}
+
 static int set_backing(fuse_req_t req, struct node *node, const char *name, const char *value,
 		       size_t size, int flags)
 {
@@ -39,8 +87,9 @@ static int set_backing(fuse_req_t req, struct node *node, const char *name, cons
 
 	if (r < 0)
 		return r;
-	if (setxattr(fd_path(fdref_fd(ref)).text, name, value, size, flags) < 0)
-		return -errno;
+	r = set_value(fs, node, fd_path(fdref_fd(ref)).text, name, value, size, flags);
+	if (r < 0)
+		return r;
 	if (session_abilities(fs->session)->setxattr_ext &&
 	    (in->setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID))
 		return drop_set_gid(fdref_fd(ref));
@@ -94,8 +143,8 @@ void fs_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)
 		r = control_remove(req, at.node, name);
 	} else if (r == 0) {
 		r = node_fd(fs, at.node, FD_PATH, &ref);
-		if (r == 0 && removexattr(fd_path(fdref_fd(ref)).text, name) < 0)
-			r = -errno;
+		if (r == 0)
+			r = remove_value(fs, at.node, fd_path(fdref_fd(ref)).text, name);
 		if (r == 0 && !strcmp(name, "security.capability"))
 			atomic_fetch_or(&at.node->flags, NODE_UNCAPPED);
 	}

@@ -23,8 +23,8 @@ struct nodes_rig {
 static inline void nodes_rig_begin(struct nodes_rig *rig, struct catalog *catalog)
 {
 	rig->catalog = catalog;
-	check(slate_new(&rig->slate) == 0);
-	check(nodes_new(catalog, rig->slate, &rig_who.root, 2, &rig->nodes) == 0);
+	check(slate_new(-1, &rig->slate, NULL) == 0);
+	check(nodes_new(catalog, rig->slate, &rig_who.root, 2, false, &rig->nodes) == 0);
 }
 
 /* As a worker that ends; what was promised is committed. */

@@ -131,7 +131,7 @@ int main(void)
 {
 	struct slate *s;
 
-	check(slate_new(&s) == 0);
+	check(slate_new(-1, &s, NULL) == 0);
 	order_and_content(s);
 	around(s);
 	full(s);

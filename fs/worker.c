@@ -9,8 +9,8 @@
  * where the one before it stopped.  What goes wrong before the first is ready is said on stderr.
  * The second form says by its exit code whether it could go on from a slate of that version.
  *
- * SIGUSR1 and SIGTERM: hand over to the next worker.  SIGHUP: apply changed policy files, like
- * `weir policy apply`.  SIGINT is the holder's.
+ * SIGUSR1: hand over to the next worker.  SIGHUP: apply changed policy files, like `weir policy
+ * apply`.  SIGTERM and SIGINT are the holder's; without one SIGTERM is like SIGUSR1.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/sysmacros.h>
@@ -274,13 +275,14 @@ struct signals {
 	struct fs *fs;
 	pthread_t thread;
 	bool started;
+	bool alone;	     /* the holder is gone */
 	_Atomic bool ending; /* the next signal is ours: go */
 };
 
 static void handle_signal(struct signals *s, uint32_t number)
 {
-	if (s->ending)
-		return;
+	if (s->ending || (number == SIGTERM && !s->alone))
+		return; /* SIGTERM to all processes of the mount is for the holder */
 	if (number == SIGHUP)
 		assign_apply_all(s->fs);
 	else
@@ -310,6 +312,7 @@ static void *watch(void *data)
 			break;
 		if (p[1].revents & (POLLHUP | POLLERR)) {
 			holder_is_gone(s->fs);
+			s->alone = true;
 			p[1].fd = -1;
 		}
 		if ((p[0].revents & POLLIN) && read(p[0].fd, &info, sizeof info) == sizeof info)
@@ -458,6 +461,7 @@ int main(int argc, char **argv)
 	sigset_t set;
 	int r;
 
+	prctl(PR_SET_NAME, "weir-worker"); /* started by descriptor it has another name */
 	if (argc == 3 && !strcmp(argv[1], "--takes-slate"))
 		return strtoul(argv[2], NULL, 10) == slate_version() ? 0 : 1;
 	r = options_parse(argc, argv, &fs.options);

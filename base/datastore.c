@@ -9,10 +9,13 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 
 #include "base/datastore.h"
 #include "base/identity.h"
 #include "base/why.h"
+
+#define LOCK_WAIT_MS 2000
 
 bool datastore_filesystem_is_local(int fd, const char **ret_name)
 {
@@ -180,17 +183,40 @@ static pid_t lock_holder(int lock_fd)
 	return (pid_t)pid;
 }
 
-static int lock_take(struct datastore *ds, char **ret_why)
+/* A datastore that became read-only is still served: an existing lock file will do. */
+static int lock_file(struct datastore *ds)
+{
+	int fd = openat(ds->weir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0 && errno == EROFS)
+		fd = openat(ds->weir_fd, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd;
+}
+
+static bool lock_file_is_ours(struct datastore *ds, unsigned flags)
+{
+	for (int left = flags & DATASTORE_TAKE_OVER ? LOCK_WAIT_MS : 0;; left--) {
+		if (flock(ds->lock_fd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		if (errno != EWOULDBLOCK || left <= 0)
+			return false;
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+}
+
+static int lock_take(struct datastore *ds, unsigned flags, char **ret_why)
 {
 	pid_t pid;
 
-	ds->lock_fd = openat(ds->weir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	ds->lock_fd = lock_file(ds);
 	if (ds->lock_fd < 0)
 		return why_set(-errno, ret_why, "cannot open %s/" WEIR_DIRECTORY "/lock: %m",
 			       ds->path);
 
-	if (flock(ds->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return datastore_lock_note_pid(ds);
+	if (lock_file_is_ours(ds, flags)) {
+		datastore_lock_note_pid(ds); /* a hint: a full disk must not keep us from serving */
+		return 0;
+	}
 	if (errno != EWOULDBLOCK)
 		return why_set(-errno, ret_why, "cannot lock %s: %m", ds->path);
 
@@ -303,7 +329,7 @@ static int open_all(struct datastore *ds, const char *path, const char *state_di
 	r = weir_open(ds, ret_why);
 	if (r < 0)
 		return r;
-	r = lock_take(ds, ret_why);
+	r = lock_take(ds, flags, ret_why);
 	if (r < 0)
 		return r;
 	r = sub_open(ds, "disks", &ds->disks_fd, ret_why);

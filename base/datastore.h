@@ -35,6 +35,9 @@ enum datastore_flags {
 	/* For `weir check`: a damaged, foreign or missing identity file is not an error but
 	 * noted in ->state. */
 	DATASTORE_FOR_CHECK = 1,
+	/* For a worker that goes on after one that died: what that one had forked may take a moment
+	 * longer to die, so the lock is waited for. */
+	DATASTORE_TAKE_OVER = 2,
 };
 
 /* What the identity file says of the catalog. */
@@ -88,6 +91,10 @@ int datastore_lock_note_pid(struct datastore *ds);
  * -EPROTO, -EXDEV  too new; another datastore's
  * All of these: *ret_why says what to do. */
 int datastore_catalog_open(struct datastore *ds, struct catalog **ret, char **ret_why);
+
+/* The same without the check: for a worker that goes on after one that was killed.  LMDB is whole after
+ * that, and the walk takes longer the more files there are. */
+int datastore_catalog_reopen(struct datastore *ds, struct catalog **ret, char **ret_why);
 
 /* Put a new, empty catalog with a new incarnation in place of what there is (kept aside), and
  * open it.  Until datastore_catalog_ready the datastore counts as half rebuilt and is not

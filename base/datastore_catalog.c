@@ -187,6 +187,11 @@ int datastore_catalog_open(struct datastore *ds, struct catalog **ret, char **re
 		       why ? why : strerror(-r));
 }
 
+int datastore_catalog_reopen(struct datastore *ds, struct catalog **ret, char **ret_why)
+{
+	return catalog_is_whole(ds, ret, ret_why);
+}
+
 int datastore_catalog_rebuild(struct datastore *ds, uint32_t at_least, struct catalog **ret,
 			      char **ret_why)
 {

@@ -108,11 +108,24 @@ static void drop_resource_capability(void)
 		cap_free(caps);
 }
 
-static int say(const char *what, char *why, int r)
+/* A later worker has no terminal. */
+static int say(struct fs *fs, const char *what, char *why, int r)
 {
-	fprintf(stderr, "weir: %s: %s\n", what, why ? why : strerror(-r));
+	if (fs->held && held_ledger(fs->held)->device)
+		log_error("%s: %s", what, why ? why : strerror(-r));
+	else
+		fprintf(stderr, "weir: %s: %s\n", what, why ? why : strerror(-r));
 	free(why);
 	return r;
+}
+
+/* The worker before us did not end by a fault of its own, which may have come from the catalog. */
+static bool last_was_sound(const struct fs *fs)
+{
+	int status = held_ledger(fs->held)->last_status;
+
+	return fs->resumed && ((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
+			       (WIFEXITED(status) && WEXITSTATUS(status) == WIRE_EXIT_HANDED_OVER));
 }
 
 static int open_store(struct fs *fs)
@@ -120,12 +133,16 @@ static int open_store(struct fs *fs)
 	char *why = NULL;
 	int r;
 
-	r = datastore_open(fs->options.datastore, fs->options.state, 0, &fs->store, &why);
+	r = datastore_open(fs->options.datastore, fs->options.state,
+			   fs->resumed ? DATASTORE_TAKE_OVER : 0, &fs->store, &why);
 	if (r < 0)
-		return say(fs->options.datastore, why, r);
-	r = datastore_catalog_open(fs->store, &fs->catalog, &why);
+		return say(fs, fs->options.datastore, why, r);
+	if (last_was_sound(fs))
+		r = datastore_catalog_reopen(fs->store, &fs->catalog, &why);
+	else
+		r = datastore_catalog_open(fs->store, &fs->catalog, &why);
 	if (r < 0)
-		return say(fs->store->path, why, r);
+		return say(fs, fs->store->path, why, r);
 	return 0;
 }
 
@@ -182,7 +199,7 @@ static int mount_it(struct fs *fs)
 	if (!fs->resumed)
 		r = held_mount(fs->held, wanted, &got);
 	if (r < 0)
-		return say(fs->options.mountpoint, NULL, r);
+		return say(fs, fs->options.mountpoint, NULL, r);
 	fs->mount_device = got;
 	if (!fs->resumed)
 		remember_device(fs->store, got);
@@ -194,7 +211,7 @@ static int mount_it(struct fs *fs)
 	if (r < 0)
 		fs->session = NULL;
 	if (r < 0 && r != -ENODEV)
-		say("no agreement with the kernel", NULL, r);
+		say(fs, "no agreement with the kernel", NULL, r);
 	return r;
 }
 
@@ -207,7 +224,7 @@ static int start(struct fs *fs)
 		return r;
 	r = build(fs);
 	if (r < 0)
-		return say(fs->store->path, NULL, r);
+		return say(fs, fs->store->path, NULL, r);
 	r = mount_it(fs);
 	if (r == 0)
 		resume_restore(fs);
@@ -449,7 +466,7 @@ static int hold(struct fs *fs)
 	int r = held_new(&fs->held);
 
 	if (r < 0)
-		return say("weir-worker is started by `weir mount'", NULL, r);
+		return say(fs, "weir-worker is started by `weir mount'", NULL, r);
 	if (held_ledger(fs->held)->device && !fs->options.foreground)
 		log_to_syslog("weir"); /* nobody reads our stderr any more */
 	return take_slate(fs);

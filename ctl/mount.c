@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ctl/mount.c - weir mount: check what can be checked, then become weir-worker.
+/* ctl/mount.c - weir mount: check what can be checked, then become weir-holder.
  *
- * weir-worker returns when the mount is usable (or says why not), unless -f keeps it here.
+ * weir-holder returns when the mount is usable (or says why not), unless -f keeps it here.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -29,6 +29,9 @@ static const char help[] =
 	"  revalidate=SECONDS    how long the kernel trusts names and attributes: changes behind\n"
 	"                        weir's back are seen after that (default: 1)\n"
 	"  acl=on|off            off: POSIX ACLs are neither shown nor obeyed\n"
+	"  resume=auto|off       off: a daemon that dies takes the mount along, as of other FUSE\n"
+	"                        filesystems; auto (default): it is started again, and clients see\n"
+	"                        a pause, where the kernel can (Linux 6.9)\n"
 	"  threads=N             threads that serve requests, 2 to 64 (default: 24)\n"
 	"  disk-threads=N        how many of them one disk may occupy\n"
 	"  state=DIR             catalog and caches (default: DATASTORE/.weir/state); must be on\n"
@@ -63,7 +66,7 @@ static int start(struct start *s, const char *datastore, const char *point)
 	r = start_check(s, datastore, point, &mounts, &why);
 	if (r == 0) {
 		r = start_exec(s);
-		complain("cannot run %s: %s", s->worker, strerror(-r));
+		complain("cannot run %s: %s", s->holder, strerror(-r));
 	} else {
 		complain("%s", why ? why : strerror(-r));
 	}

@@ -57,7 +57,7 @@ static int arguments(int argc, char **argv, struct helper *h)
 	return argc - optind == 2 ? 0 : -EINVAL;
 }
 
-static int run_worker(const struct start *s)
+static int run_holder(const struct start *s)
 {
 	int status, r;
 	pid_t pid = fork();
@@ -66,7 +66,7 @@ static int run_worker(const struct start *s)
 		return MOUNT_EX_SYSERR;
 	if (pid == 0) {
 		r = start_exec(s);
-		complain("cannot run %s: %s", s->worker, strerror(-r));
+		complain("cannot run %s: %s", s->holder, strerror(-r));
 		_exit(MOUNT_EX_FAIL);
 	}
 	while (waitpid(pid, &status, 0) < 0)
@@ -108,7 +108,7 @@ int mount_helper_run(int argc, char **argv)
 		return MOUNT_EX_FAIL;
 	}
 	if (h.verbose)
-		printf("mount.weir: %s -o %s %s %s\n", s.worker, s.options ? s.options : "defaults",
+		printf("mount.weir: %s -o %s %s %s\n", s.holder, s.options ? s.options : "defaults",
 		       s.datastore, s.point);
-	return h.fake ? 0 : run_worker(&s);
+	return h.fake ? 0 : run_holder(&s);
 }

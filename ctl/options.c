@@ -37,6 +37,7 @@ static const struct option_kind {
 	{"disk-threads", KIND_NUMBER, .least = 1, .most = 63},
 	{"revalidate", KIND_NUMBER, .least = 0, .most = 3600},
 	{"acl", KIND_WORDS, {"on", "off"}},
+	{"resume", KIND_WORDS, {"auto", "off"}},
 	{"ro", KIND_FLAG},
 	{"nosuid", KIND_FLAG},
 	{"nodev", KIND_FLAG},

@@ -8,14 +8,14 @@
 #include "base/why.h"
 #include "ctl/start.h"
 
-#define WORKER "weir-worker"
+#define HOLDER "weir-holder"
 
 void start_done(struct start *s)
 {
 	free(s->datastore);
 	free(s->point);
 	free(s->options);
-	free(s->worker);
+	free(s->holder);
 	*s = (struct start){0};
 }
 
@@ -95,16 +95,16 @@ int start_check(struct start *s, const char *datastore, const char *point,
 	if (r < 0)
 		return r;
 
-	r = paths_find_program(WORKER, &s->worker);
+	r = paths_find_program(HOLDER, &s->holder);
 	if (r < 0)
 		return why_set(r, ret_why,
-			       "cannot find " WORKER ": is weir installed, or its build complete?");
+			       "cannot find " HOLDER ": is weir installed, or its build complete?");
 	return 0;
 }
 
 int start_exec(const struct start *s)
 {
-	const char *argv[8] = {WORKER};
+	const char *argv[8] = {HOLDER};
 	size_t n = 1;
 
 	if (s->foreground)
@@ -115,6 +115,6 @@ int start_exec(const struct start *s)
 	}
 	argv[n++] = s->datastore;
 	argv[n++] = s->point;
-	execv(s->worker, (char *const *)argv);
+	execv(s->holder, (char *const *)argv);
 	return -errno;
 }

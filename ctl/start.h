@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ctl/start.h - everything between the words of a user and the start of weir-worker. */
+/* ctl/start.h - everything between the words of a user and the start of weir-holder. */
 #ifndef CTL_START_H
 #define CTL_START_H
 
@@ -11,7 +11,7 @@ struct start {
 	char *datastore; /* absolute, symlinks resolved */
 	char *point;	 /* likewise */
 	char *options;	 /* checked, NULL: none */
-	char *worker;	 /* path of weir-worker */
+	char *holder;	 /* path of weir-holder */
 	bool foreground;
 };
 
@@ -22,7 +22,7 @@ void start_done(struct start *s); /* frees the contents */
 int start_check(struct start *s, const char *datastore, const char *point,
 		const struct mounts *mounts, char **ret_why);
 
-/* Become weir-worker.  Returns only when that fails, with a negative errno. */
+/* Become weir-holder.  Returns only when that fails, with a negative errno. */
 int start_exec(const struct start *s);
 
 #endif

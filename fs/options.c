@@ -101,6 +101,8 @@ static int one_option(struct options *o, char *option)
 		return choice(option, value, "auto", "none", &o->no_cache);
 	if (!strcmp(option, "acl"))
 		return choice(option, value, "on", "off", &o->no_acl);
+	if (!strcmp(option, "resume"))
+		return choice(option, value, "auto", "off", &o->no_resume);
 	if (!strcmp(option, "policy-xattr"))
 		return choice(option, value, "user", "trusted", &o->trusted_xattr);
 	if (!strcmp(option, "state"))
@@ -118,13 +120,25 @@ static int one_option(struct options *o, char *option)
 	return complain(option, "is not known; see weir(1)");
 }
 
+/* Several -o count as one. */
+static int keep(struct options *o, const char *list)
+{
+	char *longer;
+
+	if (asprintf(&longer, "%s%s%s", o->list ? o->list : "", o->list ? "," : "", list) < 0)
+		return -ENOMEM;
+	free(o->list);
+	o->list = longer;
+	return 0;
+}
+
 /* A copy is cut up: the words of the command line stay as `ps` shows them. */
 static int option_list(struct options *o, const char *list)
 {
 	_cleanup_(freep) char *copy = strdup(list);
 	char *next;
 
-	if (!copy)
+	if (!copy || keep(o, list) < 0)
 		return -ENOMEM;
 	for (char *at = copy; at; at = next) {
 		next = strchr(at, ',');
@@ -136,10 +150,10 @@ static int option_list(struct options *o, const char *list)
 	return 0;
 }
 
-/* The worker leaves its directory, so both names must be absolute. */
-static int absolute(const char *what, const char *given, char **ret)
+/* The process leaves its directory, so both names must be absolute. */
+static int absolute(const char *what, const char *given, bool resolved, char **ret)
 {
-	*ret = realpath(given, NULL);
+	*ret = resolved ? strdup(given) : realpath(given, NULL);
 	if (*ret)
 		return 0;
 	fprintf(stderr, "weir: %s %s: %s%s\n", what, given, strerror(errno),
@@ -152,20 +166,22 @@ int options_parse(int argc, char **argv, struct options *ret)
 	int c;
 
 	*ret = (struct options){.threads = 48, .revalidate = 1};
-	while ((c = getopt(argc, argv, "fdo:")) >= 0) {
+	while ((c = getopt(argc, argv, "rfdo:")) >= 0) {
 		if (c == 'f')
 			ret->foreground = true;
 		else if (c == 'd')
 			ret->debug = true;
+		else if (c == 'r')
+			ret->resolved = true;
 		else if (c != 'o' || option_list(ret, optarg) < 0)
 			return -EINVAL;
 	}
 	if (argc - optind != 2) {
-		fprintf(stderr, "usage: weir-worker [-f] [-d] [-o OPTIONS] DATASTORE MOUNTPOINT\n");
+		fprintf(stderr, "usage: weir-holder [-f] [-d] [-o OPTIONS] DATASTORE MOUNTPOINT\n");
 		return -EINVAL;
 	}
-	if (absolute("datastore", argv[optind], &ret->datastore) < 0 ||
-	    absolute("mountpoint", argv[optind + 1], &ret->mountpoint) < 0)
+	if (absolute("datastore", argv[optind], ret->resolved, &ret->datastore) < 0 ||
+	    absolute("mountpoint", argv[optind + 1], ret->resolved, &ret->mountpoint) < 0)
 		return -EINVAL;
 	if (ret->disk_threads == 0)
 		ret->disk_threads = MIN(DISK_THREADS, ret->threads - 1);
@@ -177,6 +193,7 @@ int options_parse(int argc, char **argv, struct options *ret)
 
 void options_done(struct options *o)
 {
+	free(o->list);
 	free(o->state);
 	free(o->policies);
 	free(o->datastore);

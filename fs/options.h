@@ -9,8 +9,10 @@
 struct options { /* strings are malloc'ed */
 	bool foreground;
 	bool debug;
+	bool resolved;	     /* -r: both paths are absolute, and are not looked at */
 	bool no_passthrough; /* passthrough=off */
 	bool no_cache;	     /* cache=none: the daemon's way without the page cache */
+	bool no_resume;	     /* resume=off: a worker that dies takes the mount along */
 	bool no_acl;	     /* acl=off: ACLs are neither shown nor obeyed */
 	bool trusted_xattr;  /* policy-xattr=trusted */
 	bool have_group;
@@ -22,9 +24,12 @@ struct options { /* strings are malloc'ed */
 	char *state;	     /* NULL: in the datastore */
 	char *policies;	     /* NULL: the usual directories */
 	char *datastore, *mountpoint;
+	char *list;	     /* the words behind -o, as they were; NULL: none */
 };
 
-/* Parse `[-f] [-d] [-o OPTIONS] DATASTORE MOUNTPOINT`.  -EINVAL: said on stderr what is wrong. */
+/* Parse `[-r] [-f] [-d] [-o OPTIONS] DATASTORE MOUNTPOINT`, of the holder and of the worker, which
+ * gets -r from the holder: it must not touch the mount point, where nobody answers while it starts.
+ * -EINVAL: said on stderr what is wrong. */
 int options_parse(int argc, char **argv, struct options *ret);
 void options_done(struct options *o);
 

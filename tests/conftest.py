@@ -107,20 +107,6 @@ def own_descriptors():
     return {name for name in names if "/proc/" not in name}
 
 
-def processes_of_session(sid):
-    """Living processes of a session (field 6 of stat), other than zombies."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/stat" % pid, "rb") as f:
-                fields = f.read().rsplit(b")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[3]) == sid and fields[0] != b"Z":
-            found.append(int(pid))
-    return found
-
-
 @pytest.fixture
 def mounted(request, directory):
     """mounted(backing="ext4", options="", start=True, seconds=60, ...): a Mount."""
@@ -145,7 +131,7 @@ def mounted(request, directory):
         problems += mount.finish()
         request.node.add_report_section("teardown", "log", mount.log()[-6000:])
     for sid in {sid for mount in mounts for sid in mount.sessions}:
-        for pid in processes_of_session(sid):
+        for pid in weirs.processes_of_session(sid):
             problems.append("process left: %d" % pid)
             os.kill(pid, 9)
     for store in reversed(stores):

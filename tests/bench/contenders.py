@@ -113,9 +113,9 @@ def weir_program(build):
     command = os.path.join(build, "ctl", "weir")
     if os.access(command, os.X_OK):
         return [command, "mount", "-f"]
-    worker = os.path.join(build, "fs", "weir-worker")
-    if os.access(worker, os.X_OK):
-        return [worker, "-f"]
+    holder = os.path.join(build, "fs", "weir-holder")
+    if os.access(holder, os.X_OK):
+        return [holder, "-f"]
     raise Failed(f"not built in {build}")
 
 

@@ -25,7 +25,7 @@ def test_install(directory):
     prefix = root + "/usr/local"
     found = {os.path.relpath(os.path.join(parent, name), prefix)
              for parent, _, names in os.walk(prefix) for name in names}
-    assert {"bin/weir", "sbin/mount.weir", "libexec/weir/weir-worker",
+    assert {"bin/weir", "sbin/mount.weir", "libexec/weir/weir-holder", "libexec/weir/weir-worker",
             "libexec/weir/weir-recognise", "share/weir/policies/silver.yaml",
             "share/man/man1/weir.1", "share/man/man5/weir-policy.5",
             "share/man/man8/mount.weir.8",

@@ -37,6 +37,14 @@ class Place:
         except OSError:
             return None
 
+    def kill(self):
+        """The daemon and its holder, which would start it again."""
+        pid = self.daemon()
+        with open("/proc/%d/stat" % pid, "rb") as stat:
+            holder = int(stat.read().rsplit(b")", 1)[1].split()[1])
+        os.kill(holder, 9)
+        os.kill(pid, 9)
+
     def end(self):
         if self.mounted():
             subprocess.run(["umount", "-l", self.point], check=False, timeout=20)
@@ -124,7 +132,7 @@ def test_busy_names_who(place):
 def test_umount_of_a_dead_mount(place):
     """A killed daemon leaves a mount that answers ENOTCONN: it is said so, and goes away."""
     weir("mount", place.store, place.point)
-    os.kill(place.daemon(), 9)
+    place.kill()
     for _ in range(100):
         if not place.daemon():
             break

@@ -31,7 +31,9 @@ def helper(request, directory, monkeypatch):
     script, word = HELPERS[request.param]
     build = os.path.join(directory, "build")
     os.makedirs(os.path.join(build, "fs"))
-    shutil.copy2(weirs.program("weir-worker"), os.path.join(build, "fs"))
+    for name in ("weir-holder", "weir-worker", "weir-broker"):
+        if os.path.exists(weirs.program(name)):
+            shutil.copy2(weirs.program(name), os.path.join(build, "fs"))
     if script:
         path = os.path.join(build, "fs", "weir-recognise")
         with open(path, "w", encoding="ascii") as f:
@@ -60,7 +62,7 @@ def test_the_daemon_survives_its_helper(mounted, helper):
     for _ in range(20):
         disks.disk(weir.in_mount("disk.img"))
     assert weir.descriptors() <= before + 10        # the cache may keep the files
-    children = "/proc/%d/task/%d/children" % (weir.process.pid, weir.process.pid)
+    children = "/proc/%d/task/%d/children" % (weir.worker(), weir.worker())
     with open(children, encoding="ascii") as f:
         assert not f.read().split()                 # reaped
     time.sleep(3 if helper == "longer than" else 0)  # the script's own child ends
@@ -72,7 +74,9 @@ def test_what_failed_is_not_remembered(mounted, directory):
     real, weirs.BUILD = weirs.BUILD, os.path.join(directory, "build")
     try:
         os.makedirs(os.path.join(weirs.BUILD, "fs"))
-        shutil.copy2(os.path.join(real, "fs", "weir-worker"), os.path.join(weirs.BUILD, "fs"))
+        for name in ("weir-holder", "weir-worker", "weir-broker"):
+            if os.path.exists(os.path.join(real, "fs", name)):
+                shutil.copy2(os.path.join(real, "fs", name), os.path.join(weirs.BUILD, "fs"))
         weir.start()
         if disks.disk(weir.in_mount("disk.img"))["type"] != "unknown":
             pytest.skip("weir is installed here: its helper is found")

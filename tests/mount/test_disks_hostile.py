@@ -127,7 +127,7 @@ class Trace:
     def __init__(self, weir):
         self.file = os.path.join(weir.directory, "trace")
         self.process = subprocess.Popen(
-            ["strace", "-f", "-qq", "-s", "4096", "-o", self.file, "-p", str(weir.process.pid),
+            ["strace", "-f", "-qq", "-s", "4096", "-o", self.file, "-p", str(weir.worker()),
              "-e", "trace=open,openat,openat2,open_by_handle_at,execve,mmap"],
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         end = time.monotonic() + 10
@@ -136,7 +136,7 @@ class Trace:
             time.sleep(0.02)
 
     def traced(self, weir):
-        with open("/proc/%d/status" % weir.process.pid, encoding="ascii") as f:
+        with open("/proc/%d/status" % weir.worker(), encoding="ascii") as f:
             return "TracerPid:\t%d\n" % self.process.pid in f.read()
 
     def stop(self):

@@ -60,7 +60,7 @@ def test_fsync_is_an_fsync(weir, directory):
     with open(weir.in_mount("a"), "wb") as f:
         f.write(b"x" * 8192)
         f.flush()
-        with subprocess.Popen(["strace", "-f", "-e", "trace=fsync", "-p", str(weir.process.pid),
+        with subprocess.Popen(["strace", "-f", "-e", "trace=fsync", "-p", str(weir.worker()),
                                "-o", trace], stderr=subprocess.PIPE) as strace:
             strace.stderr.readline()    # it is attached
             os.fchmod(f.fileno(), 0o600)

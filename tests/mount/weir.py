@@ -37,7 +37,7 @@ SANITIZERS = {
 
 def program(name):
     """Path of a program in the build tree."""
-    folder = {"weir-worker": "fs"}.get(name, "ctl")
+    folder = "fs" if name in ("weir-holder", "weir-worker", "weir-broker") else "ctl"
     return os.path.join(BUILD, folder, name)
 
 
@@ -47,7 +47,44 @@ def command(kind, source, point, options):
         example = os.environ.get("PASSTHROUGH_LL", "/tmp/passthrough_ll")
         return [example, "-f", "-o", "source=%s,allow_other,default_permissions" % source, point]
     extra = ["-o", options] if options else []
-    return [program("weir-worker"), "-f", *extra, source, point]
+    return [program("weir-holder"), "-f", *extra, source, point]
+
+
+def children(pid):
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as f:
+            return [int(word) for word in f.read().split()]
+    except OSError:
+        return []
+
+
+def processes_of_session(sid):
+    """Living processes of a session (field 6 of stat), other than zombies."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % pid, "rb") as f:
+                fields = f.read().rsplit(b")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[3]) == sid and fields[0] != b"Z":
+            found.append(int(pid))
+    return found
+
+
+def wait_for_session(sid):
+    """Until what was killed is gone, and the datastore's lock with it."""
+    end = time.monotonic() + STOP_SECONDS
+    while processes_of_session(sid) and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def command_name(pid):
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            return f.read().split(b"\0")[0].decode()
+    except OSError:
+        return ""
 
 
 class Mount:
@@ -121,7 +158,7 @@ class Mount:
             assert status == 0, "the worker ended with %d:\n%s" % (status, self.log()[-4000:])
 
     def kill(self):
-        """SIGKILL the worker and take away the dead mount; open files of the test go dead."""
+        """SIGKILL worker and holder at once, and take away the dead mount; open files of the test go dead."""
         self.kill_process()
         while self.is_mounted():
             syscalls.umount2(self.path, syscalls.MNT_DETACH)
@@ -138,6 +175,7 @@ class Mount:
         except ProcessLookupError:
             pass
         self.process.wait(STOP_SECONDS)
+        wait_for_session(self.process.pid)
         self.process = None
 
     def abort(self):
@@ -171,7 +209,17 @@ class Mount:
 
     def descriptors(self):
         """How many files the worker has open."""
-        return len(os.listdir("/proc/%d/fd" % self.process.pid))
+        return len(os.listdir("/proc/%d/fd" % self.worker()))
+
+    def worker(self):
+        """The pid of the worker that the holder keeps; there may be none for a moment."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            for pid in children(self.process.pid):
+                if command_name(pid) == "weir-worker":
+                    return pid
+            time.sleep(0.002)
+        raise AssertionError("no worker:\n" + self.log())
 
     def is_weir(self):
         return self.kind == "weir"

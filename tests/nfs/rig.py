@@ -75,6 +75,19 @@ def device_of(path):
     return device
 
 
+def running_in_session(sid):
+    """Whether a process of the session (field 6 of stat) lives, other than zombies."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % pid, "rb") as file:
+                fields = file.read().rsplit(b")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[3]) == sid and fields[0] != b"Z":
+            return True
+    return False
+
+
 class Process:
     """A program in a process group of its own, its output in a file of the rig's directory."""
 
@@ -105,6 +118,7 @@ class Process:
             gentle = False
         self.send(signal.SIGKILL)
         self.child.wait(limit)
+        wait_for("the end of all its processes", lambda: not running_in_session(self.child.pid))
         return gentle
 
     def output(self):
@@ -130,7 +144,7 @@ class Mount:
                     self.point]
         if os.access(self.rig.weir, os.X_OK):
             return [self.rig.weir, "mount", "-f", "-o", self.options, self.datastore, self.point]
-        return [self.rig.worker, "-f", "-o", self.options, self.datastore, self.point]
+        return [self.rig.holder, "-f", "-o", self.options, self.datastore, self.point]
 
     def start(self):
         log = os.path.join(self.rig.root, os.path.basename(self.point) + ".log")
@@ -175,7 +189,7 @@ class Rig:
         self.standin = os.environ.get("WEIR_NFS_STANDIN")
         self.volatile = self.standin and not os.environ.get("WEIR_NFS_STANDIN_KEEPS_HANDLES")
         self.weir = os.path.join(build, "ctl", "weir")
-        self.worker = os.path.join(build, "fs", "weir-worker")
+        self.holder = os.path.join(build, "fs", "weir-holder")
         self.root = os.path.realpath(tempfile.mkdtemp(prefix="weir-nfs-", dir="/var/tmp"))
         self.namespace = os.path.basename(self.root)
         self.mounts, self.others = [], []

@@ -37,6 +37,7 @@ static void test_read(void)
 	check(m.n == 3);
 	check(strcmp(m.list[1].point, "/mnt/with blank\\") == 0);
 	check(strcmp(m.list[1].source, "/data/\nx") == 0);
+	check(m.list[1].major == 0 && m.list[1].minor == 41);
 
 	found = mounts_find_point(&m, "/mnt/plain");
 	check(found && strcmp(found->source, "/data/newer") == 0); /* the one on top */

@@ -69,6 +69,7 @@ static void defaults(void)
 	struct options o = takes(NULL);
 
 	check(!o.no_passthrough && !o.no_cache && !o.no_acl && !o.trusted_xattr && !o.have_group);
+	check(!o.no_resume && !o.resolved);
 	check(!o.state && !o.policies && o.mount_flags == 0 && !o.foreground && !o.debug);
 	check(o.threads >= 2 && o.disk_threads >= 1 && o.disk_threads < o.threads);
 	options_done(&o);
@@ -76,11 +77,11 @@ static void defaults(void)
 
 static void all(void)
 {
-	struct options o = takes("passthrough=off,cache=none,acl=off,policy-xattr=trusted,ro,nosuid,"
+	struct options o = takes("passthrough=off,cache=none,acl=off,resume=off,policy-xattr=trusted,ro,nosuid,"
 				 "nodev,noexec,noatime,,rw,defaults,state=/a,state=/b,policies=/p,"
 				 "policy-group=0,threads=64,disk-threads=63,");
 
-	check(o.no_passthrough && o.no_cache && o.no_acl && o.trusted_xattr);
+	check(o.no_passthrough && o.no_cache && o.no_acl && o.no_resume && o.trusted_xattr);
 	check(o.mount_flags == (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME));
 	check(!strcmp(o.state, "/b") && !strcmp(o.policies, "/p"));
 	check(o.have_group && o.policy_group == 0 && o.threads == 64 && o.disk_threads == 63);
@@ -115,6 +116,7 @@ static const struct {
 	{"passthrough=", "'on' or 'off'"},
 	{"cache=yes", "'auto' or 'none'"},
 	{"acl=none", "'on' or 'off'"},
+	{"resume=on", "'auto' or 'off'"},
 	{"policy-xattr=security", "'user' or 'trusted'"},
 	{"state=", "directory"},
 	{"policies=", "directory"},

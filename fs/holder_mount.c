@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fs/mount.c - see fs/mount.h.
+/* fs/holder_mount.c - see fs/holder_mount.h.
  *
  * The device number of a FUSE mount is the lowest free anonymous one.  NFS servers build handles
  * from it, so a new mount tries to get the number of the last one: while lower ones are free it
@@ -15,7 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "fs/mount.h"
+#include "fs/holder_mount.h"
 
 #define MAX_PLACEHOLDERS 256
 
@@ -72,7 +72,7 @@ static unsigned long inherited_flags(const char *datastore)
 	return flags;
 }
 
-static int mount_fuse(const struct options *o, const char *datastore, int device)
+static int mount_fuse(const struct options *o, int device)
 {
 	char data[128];
 	struct stat st;
@@ -82,14 +82,13 @@ static int mount_fuse(const struct options *o, const char *datastore, int device
 	snprintf(data, sizeof data,
 		 "fd=%d,rootmode=%o,user_id=0,group_id=0,default_permissions,allow_other", device,
 		 (unsigned)(st.st_mode & S_IFMT));
-	if (mount(datastore, o->mountpoint, "fuse.weir",
-		  o->mount_flags | inherited_flags(datastore), data) < 0)
+	if (mount(o->datastore, o->mountpoint, "fuse.weir",
+		  o->mount_flags | inherited_flags(o->datastore), data) < 0)
 		return -errno;
 	return 0;
 }
 
-/* The device number without asking the daemon, which does not answer yet. */
-static dev_t device_of(const char *mountpoint)
+dev_t mount_device(const char *mountpoint)
 {
 	struct statx stx;
 
@@ -98,33 +97,28 @@ static dev_t device_of(const char *mountpoint)
 	return makedev(stx.stx_dev_major, stx.stx_dev_minor);
 }
 
-int mount_datastore(const struct options *o, const char *datastore, dev_t device, int *ret_fd,
-		    dev_t *ret_device)
+int mount_datastore(const struct options *o, int fd, dev_t device, dev_t *ret_device)
 {
-	_cleanup_(closep) int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	int placeholders[MAX_PLACEHOLDERS], n = 0, r;
 
-	if (fd < 0)
-		return -errno;
 	if (device)
 		n = occupy_below(device, placeholders);
-	r = mount_fuse(o, datastore, fd);
+	r = mount_fuse(o, fd);
 	for (int i = 0; i < n; i++)
 		close(placeholders[i]);
 	if (r < 0)
 		return r;
-	*ret_device = device_of(o->mountpoint);
+	*ret_device = mount_device(o->mountpoint);
 	if (device && *ret_device != device)
 		log_notice("the mount has device number %u:%u, not %u:%u as before: another mount "
 			   "took it (NFS exports with a fixed fsid are not affected)",
 			   major(*ret_device), minor(*ret_device), major(device), minor(device));
-	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
 
 int unmount_datastore(const char *mountpoint, dev_t device, bool lazy)
 {
-	if (device_of(mountpoint) != device)
+	if (mount_device(mountpoint) != device)
 		return -EBUSY; /* somebody mounted something over us: that is not ours to take */
 	return umount2(mountpoint, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) < 0 ? -errno : 0;
 }

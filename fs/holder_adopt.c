@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/holder_adopt.c - a mount that is there already, whose holder is not.
+ *
+ * Its three descriptors (/dev/fuse, slate, ledger) come from systemd's descriptor store, or from
+ * the worker, which goes on without a holder.  They are taken only when the ledger says that it
+ * belongs to the mount that lies on our mount point, and nobody else holds it (setup_ledger).
+ * Two workers never serve one mount: the old one is ended, and gone, before a new one starts.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "fs/holder.h"
+#include "fs/holder_mount.h"
+#include "fs/notify.h"
+
+#define GONE_MS 30000 /* after SIGKILL: a call into the datastore may have to end first */
+
+static const char *const store_names[] = {"weir-fuse", "weir-slate", "weir-ledger"};
+
+static bool is_gone(int pidfd, int timeout_ms)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&p, 1, timeout_ms) > 0;
+}
+
+/* Let it finish what it works on; if it does not, end it. */
+static int end_worker(int pidfd)
+{
+	syscall(SYS_pidfd_send_signal, pidfd, SIGUSR1, NULL, 0);
+	if (is_gone(pidfd, DRAIN_NS / MS_IN_NS))
+		return 0;
+	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+		return -errno;
+	return is_gone(pidfd, GONE_MS) ? 0 : -ETIMEDOUT;
+}
+
+/* The mount is ours now: its worker was READY once, and its files are open. */
+static void taken_over(struct holder *h)
+{
+	h->ledger->worker = h->ledger->broker = 0;
+	h->ended = now_ns();
+	h->served = true;
+	h->classic = h->options.no_resume;
+	command_listen(h);
+}
+
+static void forget(struct holder *h)
+{
+	if (h->ledger)
+		munmap(h->ledger, sizeof *h->ledger);
+	closep(&h->device);
+	closep(&h->slate);
+	closep(&h->ledger_fd);
+	closep(&h->ledger_reader);
+	h->ledger = NULL;
+	h->device = h->slate = h->ledger_fd = h->ledger_reader = -1;
+}
+
+int adopt_worker(struct holder *h, pid_t pid)
+{
+	_cleanup_(closep) int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	int ledger, r;
+
+	if (pidfd < 0)
+		return -errno;
+	h->device = (int)syscall(SYS_pidfd_getfd, pidfd, WIRE_DEVICE, 0);
+	h->slate = (int)syscall(SYS_pidfd_getfd, pidfd, WIRE_SLATE, 0);
+	ledger = (int)syscall(SYS_pidfd_getfd, pidfd, WIRE_LEDGER, 0);
+	if (h->device < 0 || h->slate < 0 || ledger < 0)
+		return -errno;
+	r = setup_ledger(h, ledger);
+	if (r < 0)
+		return r;
+	if (!setup_ledger_is_ours(h, mount_device(h->options.mountpoint)))
+		return -EPROTO;
+	r = end_worker(pidfd);
+	if (r < 0)
+		return r;
+	log_notice("%s has a holder again", h->options.mountpoint);
+	taken_over(h);
+	return 0;
+}
+
+/* A worker that outlived our predecessor: the process with that number that has our ledger. */
+static int end_left_worker(struct holder *h)
+{
+	_cleanup_(closep) int pidfd = -1;
+	struct stat theirs, ours;
+	char path[64];
+
+	if (h->ledger->worker <= 0)
+		return 0;
+	pidfd = (int)syscall(SYS_pidfd_open, h->ledger->worker, 0);
+	if (pidfd < 0)
+		return 0;
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", h->ledger->worker, WIRE_LEDGER);
+	if (stat(path, &theirs) < 0 || fstat(h->ledger_fd, &ours) < 0 ||
+	    theirs.st_dev != ours.st_dev || theirs.st_ino != ours.st_ino)
+		return 0;
+	return end_worker(pidfd);
+}
+
+static int take_store(struct holder *h, const int fds[3])
+{
+	int r;
+
+	h->device = fds[0];
+	h->slate = fds[1];
+	r = setup_ledger(h, fds[2]);
+	if (r < 0)
+		return r;
+	if (!setup_ledger_is_ours(h, mount_device(h->options.mountpoint)))
+		return -ESTALE;
+	return end_left_worker(h);
+}
+
+int adopt_store(struct holder *h)
+{
+	int fds[ARRAY_SIZE(store_names)], r;
+	size_t n = notify_take(store_names, ARRAY_SIZE(store_names), fds);
+
+	if (n == 0)
+		return 0;
+	r = n == ARRAY_SIZE(fds) ? take_store(h, fds) : -ENODATA;
+	if (r == 0) {
+		log_notice("%s goes on from systemd's descriptor store", h->options.mountpoint);
+		taken_over(h);
+		return 1;
+	}
+	log_warning("what systemd kept is not for a mount on %s: %s, ignoring",
+		    h->options.mountpoint, strerror(-r));
+	for (size_t i = 0; n < ARRAY_SIZE(fds) && i < ARRAY_SIZE(fds); i++)
+		closep(&fds[i]);
+	forget(h);
+	store_empty(h);
+	return r == -EBUSY || r == -ETIMEDOUT ? r : 0; /* somebody serves it: do not mount over */
+}
+
+/* Only a service in the foreground is started again with what was stored. */
+void store_fill(struct holder *h)
+{
+	const int fds[] = {h->device, h->slate, h->ledger_reader};
+
+	if (!h->has_store || h->ledger->store) /* it keeps them over our restarts */
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		notify_store(store_names[i], fds[i]);
+	h->ledger->store = 1;
+}
+
+void store_empty(struct holder *h)
+{
+	for (size_t i = 0; h->has_store && i < ARRAY_SIZE(store_names); i++)
+		notify_store_remove(store_names[i]);
+}

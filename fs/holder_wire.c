@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fs/holder_wire.c - what the worker asks for: see fs/wire.h.
+ *
+ * The worker may have been taken over by what it serves.  All it can get here is what these four
+ * messages say: the one mount that it was started for, and backing files that it can open itself.
+ * A worker that says something else, or does not take its answers, is killed.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "fs/abi.h"
+#include "fs/holder.h"
+#include "fs/holder_mount.h"
+#include "fs/notify.h"
+
+#define MESSAGES_AT_ONCE 64 /* before signals and commands have their turn */
+
+static int backing_close(struct holder *h, uint32_t slot)
+{
+	int32_t *id = &h->ledger->backing[slot];
+	uint32_t which = (uint32_t)*id;
+
+	if (!*id)
+		return 0;
+	if (ioctl(h->device, WEIR_DEV_IOC_BACKING_CLOSE, &which) < 0 && errno != ENOENT)
+		return -errno;
+	*id = 0;
+	return 0;
+}
+
+static int backing_open(struct holder *h, uint32_t slot, int fd)
+{
+	struct weir_backing_map map = {.fd = fd};
+	int id;
+
+	if (fd < 0)
+		return -EBADF;
+	backing_close(h, slot); /* of a worker that died between: nobody uses it */
+	id = ioctl(h->device, WEIR_DEV_IOC_BACKING_OPEN, &map);
+	if (id < 0)
+		return -errno;
+	h->ledger->backing[slot] = id;
+	return id;
+}
+
+/* What goes wrong from here on is said by the worker, on stderr. */
+static int mount_now(struct holder *h, struct wire_message *m)
+{
+	dev_t device;
+	int r;
+
+	if (h->ledger->device)
+		return -EALREADY;
+	r = mount_datastore(&h->options, h->device, m->device, &device);
+	if (r < 0)
+		return r;
+	h->ledger->device = m->device = device;
+	return 0;
+}
+
+static void ready(struct holder *h, int result)
+{
+	struct timespec t;
+
+	if (h->state != WORKER_STARTING || !h->ledger->device)
+		return;
+	clock_gettime(CLOCK_REALTIME, &t);
+	h->ledger->ready = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	h->state = WORKER_SERVING;
+	h->ready = now_ns();
+	h->due = 0;
+	if (h->ended)
+		h->ledger->last_pause_ns = h->ready - h->ended;
+	h->classic = h->classic || h->options.no_resume || result == -EOPNOTSUPP;
+	if (h->served)
+		log_notice("%s is served again after %u ms", h->options.mountpoint,
+			   (unsigned)(h->ledger->last_pause_ns / MS_IN_NS));
+	upgrade_ready(h);
+	h->served = true;
+	if (h->announced)
+		return;
+	h->announced = true;
+	command_listen(h);
+	store_fill(h);
+	notify_state("READY=1\nSTATUS=serving");
+	setup_parent_goes(h);
+}
+
+/* The answer's result; -EPROTO: nothing that this worker may say. */
+static int serve_one(struct holder *h, struct wire_message *m, int fd)
+{
+	if (m->kind == WIRE_MOUNT)
+		return mount_now(h, m);
+	if (m->slot >= LEDGER_SLOTS)
+		return -EPROTO;
+	if (m->kind == WIRE_BACKING_OPEN)
+		return backing_open(h, m->slot, fd);
+	if (m->kind == WIRE_BACKING_CLOSE)
+		return backing_close(h, m->slot);
+	return -EPROTO;
+}
+
+static int receive_one(struct holder *h)
+{
+	_cleanup_(closep) int fd = -1;
+	struct wire_message m;
+	int r;
+
+	r = wire_receive(h->control, &m, &fd);
+	if (r < 0)
+		return r;
+	if (m.kind == WIRE_READY) {
+		ready(h, m.result);
+		return 0;
+	}
+	m.result = serve_one(h, &m, fd);
+	if (m.result == -EPROTO)
+		return -EPROTO;
+	r = wire_send(h->control, &m, -1);
+	return r == -EAGAIN ? -EPROTO : r; /* it asks, and does not read */
+}
+
+void wire_serve(struct holder *h)
+{
+	int r = 0;
+
+	for (int i = 0; i < MESSAGES_AT_ONCE && r == 0 && h->control >= 0; i++)
+		r = receive_one(h);
+	if (r == 0 || r == -EAGAIN)
+		return;
+	if (r != -EPIPE) { /* its end has its reason, which its exit status tells */
+		log_error("the worker of %s broke the protocol: %s", h->options.mountpoint,
+			  strerror(-r));
+		worker_kill(h);
+	}
+	closep(&h->control);
+	h->control = -1;
+}

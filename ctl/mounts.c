@@ -6,7 +6,8 @@
 #include "base/cleanup.h"
 #include "ctl/mounts.h"
 
-#define FIELD_POINT 4 /* fields in front of the mount point */
+#define FIELD_DEVICE 2 /* fields in front of it */
+#define FIELD_POINT  4
 
 static void fclosep(FILE **f)
 {
@@ -35,7 +36,7 @@ static void unescape(char *s)
 	*to = 0;
 }
 
-static int add(struct mounts *m, char *point, char *source)
+static int add(struct mounts *m, const char *device, char *point, char *source)
 {
 	struct weir_mount *list = realloc(m->list, (m->n + 1) * sizeof *list);
 
@@ -45,6 +46,8 @@ static int add(struct mounts *m, char *point, char *source)
 	unescape(point);
 	unescape(source);
 	list[m->n] = (struct weir_mount){.point = strdup(point), .source = strdup(source)};
+	if (sscanf(device, "%u:%u", &list[m->n].major, &list[m->n].minor) != 2)
+		list[m->n].major = list[m->n].minor = 0;
 	if (!list[m->n].point || !list[m->n].source) {
 		free(list[m->n].point);
 		free(list[m->n].source);
@@ -57,19 +60,23 @@ static int add(struct mounts *m, char *point, char *source)
 /* ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE SUPER-OPTIONS */
 static int line_read(struct mounts *m, char *line)
 {
-	char *tail = strstr(line, " - "), *rest = line, *point = NULL, *type, *source;
+	char *tail = strstr(line, " - "), *rest = line, *point = NULL, *device = NULL;
+	char *type, *source;
 
 	if (!tail)
 		return 0;
 	*tail = 0;
 	tail += strlen(" - ");
-	for (int i = 0; i <= FIELD_POINT; i++)
+	for (int i = 0; i <= FIELD_POINT; i++) {
 		point = strsep(&rest, " ");
+		if (i == FIELD_DEVICE)
+			device = point;
+	}
 	type = strsep(&tail, " ");
 	source = strsep(&tail, " ");
-	if (!point || !type || !source || strcmp(type, "fuse.weir") != 0)
+	if (!device || !point || !type || !source || strcmp(type, "fuse.weir") != 0)
 		return 0;
-	return add(m, point, source);
+	return add(m, device, point, source);
 }
 
 int mounts_read(const char *file, struct mounts *ret)
@@ -119,6 +126,18 @@ const struct weir_mount *mounts_find_source(const struct mounts *m, const char *
 		if (strcmp(m->list[i - 1].source, source) == 0)
 			return &m->list[i - 1];
 	return NULL;
+}
+
+const struct weir_mount *mounts_find_path(const struct mounts *m, const char *path)
+{
+	_cleanup_(freep) char *absolute = NULL, *resolved = NULL;
+	const struct weir_mount *found = NULL;
+
+	if (mounts_absolute(path, &absolute) == 0)
+		found = mounts_find_point(m, absolute);
+	if (!found)
+		resolved = realpath(path, NULL);
+	return resolved ? mounts_find_point(m, resolved) : found;
 }
 
 int mounts_absolute(const char *path, char **ret)

@@ -15,6 +15,7 @@
 struct weir_mount {
 	char *point;  /* the mount point, absolute */
 	char *source; /* the datastore, absolute */
+	unsigned major, minor; /* the device number */
 };
 
 struct mounts {
@@ -29,6 +30,9 @@ void mounts_done(struct mounts *m); /* frees the contents */
 /* The newest mount on exactly the absolute path @point, or of the datastore @source; NULL: none. */
 const struct weir_mount *mounts_find_point(const struct mounts *m, const char *point);
 const struct weir_mount *mounts_find_source(const struct mounts *m, const char *source);
+
+/* The mount on @path: by that name, which works for a dead one, too, or through symlinks to it. */
+const struct weir_mount *mounts_find_path(const struct mounts *m, const char *path);
 
 /* @path made absolute, symlinks resolved in all parts but the last, which is not touched.
  * malloc'ed. */

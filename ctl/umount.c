@@ -3,17 +3,15 @@
  *
  * The wait matters: the datastore's lock is free only then, and the backing files are closed.
  */
-#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
 
 #include "base/cleanup.h"
-#include "base/datastore.h"
 #include "ctl/command.h"
+#include "ctl/daemon.h"
 #include "ctl/holders.h"
 #include "ctl/mounts.h"
 
@@ -36,35 +34,6 @@ static const struct option long_options[] = {
 	{NULL},
 };
 
-/* A descriptor of the process that holds the datastore's lock file; -1: none that we can see.
- * The file may be an old one: then its number is most likely nobody's, or not a worker's. */
-static int worker_open(const char *datastore)
-{
-	_cleanup_(freep) char *path = NULL;
-	_cleanup_(closep) int fd = -1;
-	char text[32], comm[32] = "";
-	ssize_t n;
-	int pid;
-
-	if (asprintf(&path, "%s/" WEIR_DIRECTORY "/lock", datastore) < 0) {
-		path = NULL;
-		return -1;
-	}
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (n <= 0)
-		return -1;
-	text[n] = 0;
-	pid = atoi(text);
-	closep(&fd);
-
-	snprintf(text, sizeof text, "/proc/%d/comm", pid);
-	fd = open(text, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, comm, sizeof comm - 1) <= 0 || strncmp(comm, "weir-", 5) != 0)
-		return -1;
-	return (int)syscall(SYS_pidfd_open, pid, 0);
-}
-
 static void say_who_holds(const char *point)
 {
 	_cleanup_(freep) struct holder *list = NULL;
@@ -85,11 +54,20 @@ static void say_who_holds(const char *point)
 	complain("end them, or use `weir umount -l'");
 }
 
-static int wait_for(int worker)
+/* The holder ends after its worker; a worker whose holder died has nobody to wait for but us. */
+static int last_to_end(const struct weir_mount *m)
 {
-	struct pollfd p = {.fd = worker, .events = POLLIN};
+	_cleanup_(closep) int connection = daemon_connect(m);
+	pid_t pid;
 
-	if (worker < 0)
+	return connection < 0 ? daemon_worker(m->source, &pid) : daemon_holder(connection);
+}
+
+static int wait_for(int process)
+{
+	struct pollfd p = {.fd = process, .events = POLLIN};
+
+	if (process < 0)
 		return EXIT_CODE_OK;
 	if (poll(&p, 1, WAIT_MS) > 0)
 		return EXIT_CODE_OK;
@@ -97,32 +75,19 @@ static int wait_for(int worker)
 	return EXIT_CODE_FAILED;
 }
 
-/* By its name, which works for a dead mount, too, or through a symlink to it. */
-static const struct weir_mount *find(const char *path, const struct mounts *mounts)
-{
-	_cleanup_(freep) char *absolute = NULL, *resolved = NULL;
-	const struct weir_mount *m = NULL;
-
-	if (mounts_absolute(path, &absolute) == 0)
-		m = mounts_find_point(mounts, absolute);
-	if (!m)
-		resolved = realpath(path, NULL);
-	return resolved ? mounts_find_point(mounts, resolved) : m;
-}
-
 static int umount_one(const char *path, const struct mounts *mounts, bool lazy)
 {
-	_cleanup_(closep) int worker = -1;
+	_cleanup_(closep) int process = -1;
 	const struct weir_mount *m;
 
-	m = find(path, mounts);
+	m = mounts_find_path(mounts, path);
 	if (!m) {
 		complain("%s is not a weir mount", path);
 		return EXIT_CODE_FAILED;
 	}
-	worker = worker_open(m->source);
+	process = last_to_end(m);
 	if (umount2(m->point, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0)
-		return lazy ? EXIT_CODE_OK : wait_for(worker);
+		return lazy ? EXIT_CODE_OK : wait_for(process);
 
 	if (errno == EBUSY)
 		say_who_holds(m->point);

@@ -94,9 +94,9 @@ class Guest:
         disks = ",".join(f"{disk.name}:{disk.journal}" for disk in self.disks)
         return ["qemu-system-x86_64", "-M", "pc", "-accel", "tcg", "-smp", "1", "-m", "256",
                 "-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none",
-                "-no-reboot", "-kernel", os.path.join(KERNEL, "vmlinuz"), "-initrd", self.files["initramfs"],
-                "-append", "console=ttyS0 panic=-1 mitigations=off no_timer_check tsc=unstable "
-                f"weir.disks={disks}",
+                "-no-reboot", "-kernel", os.path.join(KERNEL, "vmlinuz"), "-initrd",
+                self.files["initramfs"], "-append", "console=ttyS0 panic=-1 mitigations=off "
+                f"no_timer_check tsc=unstable weir.disks={disks}",
                 "-chardev", f"file,id=console,path={self.files['console']}",
                 "-serial", "chardev:console", "-chardev",
                 f"socket,id=said,path={self.files['socket']},server=on,wait=off,"

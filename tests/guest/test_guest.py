@@ -29,7 +29,7 @@ def test_a_guest_notices_no_killed_worker(guest_rig_of, request):
     rig.guest.boot()
     seed = request.config.getoption("--weir-seed")
     # Whoever builds without a holder gets the same guest, undisturbed.
-    if os.path.exists(os.path.join(os.path.dirname(rig.worker), "weir-holder")):
+    if os.path.exists(os.path.join(os.path.dirname(rig.weir), "..", "fs", "weir-holder")):
         assert rig.has_holder(), "no worker of the holder's was found"
         rig.trouble(SECONDS, most=KILLS, source=random.Random(seed))
         assert rig.kills >= KILLS / 2

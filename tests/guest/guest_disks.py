@@ -13,6 +13,7 @@ import zlib
 import rig as rigs
 
 RECORD_SIZE, RING_SLOTS = 2048, 2048        # as in inside/guest.h
+BULK_RECORDS, BULK_FILES = 128, 4
 MAGIC = b"weirrec1"
 
 
@@ -67,11 +68,20 @@ class Disk:
         if done.returncode:
             problems.append(f"{self.name}: e2fsck: {done.stdout}")
         os.mkdir(out)
-        rigs.run("debugfs", "-R", f"rdump /ring /names {out}", raw)
+        bulks = " ".join(f"/bulk{n}" for n in range(BULK_FILES))
+        rigs.run("debugfs", "-R", f"rdump /ring /names {bulks} {out}", raw)
         problems += Said(self.name, said).compare(out)
         shutil.rmtree(out)
         os.unlink(raw)
         return problems
+
+
+def content(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
 
 
 class Said:
@@ -80,6 +90,7 @@ class Said:
     def __init__(self, name, text):
         self.name = name
         self.records = self.numbers(text, "a")
+        self.bulks = self.numbers(text, "b")
         self.names = set(self.numbers(text, "n")) - set(self.numbers(text, "u"))
 
     def numbers(self, text, letter):
@@ -89,11 +100,17 @@ class Said:
         problems = []
         if not self.records or self.records != list(range(len(self.records))):
             problems.append("the guest's numbers have gaps, or there are none")
-        with open(os.path.join(directory, "ring"), "rb") as file:
-            ring = file.read()
+        ring = content(os.path.join(directory, "ring"))
         for number in self.records[-RING_SLOTS:]:
             place = number % RING_SLOTS * RECORD_SIZE
             problems += self.look(f"record {number}", number, ring[place:place + RECORD_SIZE])
+        for bulk in self.bulks[-BULK_FILES:]:
+            problems += self.look_bulk(bulk, os.path.join(directory, f"bulk{bulk % BULK_FILES}"))
+        return [f"{self.name}: {problem}"
+                for problem in (problems + self.compare_names(directory))[:20]]
+
+    def compare_names(self, directory):
+        problems = []
         there = set(os.listdir(os.path.join(directory, "names")))
         wanted = {str(number) for number in self.names}
         for name in wanted - there:
@@ -101,9 +118,16 @@ class Said:
         for name in there - wanted:
             problems.append(f"names/{name} is there and should not be")
         for name in wanted & there:
-            with open(os.path.join(directory, "names", name), "rb") as file:
-                problems += self.look("names/" + name, int(name), file.read())
-        return [f"{self.name}: {problem}" for problem in problems[:20]]
+            data = content(os.path.join(directory, "names", name))
+            problems += self.look("names/" + name, int(name), data)
+        return problems
+
+    def look_bulk(self, bulk, path):
+        data, problems = content(path), []
+        for n in range(BULK_RECORDS):
+            problems += self.look(f"bulk {bulk}, record {n}", bulk * BULK_RECORDS + n,
+                                  data[n * RECORD_SIZE:(n + 1) * RECORD_SIZE])
+        return problems
 
     def look(self, what, number, data):
         """[] when @data is the record with that number."""

@@ -36,20 +36,19 @@ def standard_disks():
     ]
 
 
-def children(pid):
-    """Living children of a process as {pid: name}."""
-    found = {}
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            numbers = file.read().split()
-    except OSError:
-        return {}
-    for number in numbers:
+def processes(name, argument):
+    """Living processes with that name and argument; the argument is a path of this run only."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{number}/comm", encoding="utf-8") as file:
-                found[int(number)] = file.read().strip()
+            with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+                if file.read().strip() != name:
+                    continue
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if os.fsencode(argument) in file.read().split(b"\0"):
+                    found.append(int(pid))
         except OSError:
-            pass
+            pass                        # it went in between
     return found
 
 
@@ -58,9 +57,10 @@ class GuestRig(rigs.Rig):
 
     def __init__(self, disks=None, limit=150):
         super().__init__()
+        self.vm = None
         self.disks = disks or standard_disks()
         self.guest = Guest(self.root, self.disks, limit, self.tool_process)
-        self.kills, self.pauses, self.upgrades = 0, [], []
+        self.kills, self.holders_killed, self.pauses, self.upgrades = 0, 0, [], []
 
     def prepare(self):
         """Mount, export, make the disks, attach their policies."""
@@ -81,19 +81,20 @@ class GuestRig(rigs.Rig):
     # The killer
 
     def workers(self):
-        """The worker's pid in a list; empty while there is none, or when nobody restarts it."""
-        return [pid for pid, name in children(self.vm.process.child.pid).items()
-                if name == "weir-worker"]
+        """The worker's pid in a list; empty while there is none."""
+        return processes("weir-worker", self.vm.point)
 
-    def has_holder(self):
-        """A worker that is the mount's first process itself is nobody's to start again."""
-        return bool(self.workers())
+    def holders(self):
+        return processes("weir-holder", self.vm.point)
 
-    def kill_worker(self):
-        """SIGKILL, and wait until the next one is there."""
+    def kill_worker(self, frozen=0.0):
+        """SIGKILL, after SIGSTOP for @frozen seconds, and wait until the next one is there."""
         before = self.workers()
         if not before:
             return
+        if frozen:
+            os.kill(before[0], signal.SIGSTOP)
+            time.sleep(frozen)
         began = time.monotonic()
         os.kill(before[0], signal.SIGKILL)
         self.kills += 1
@@ -110,25 +111,31 @@ class GuestRig(rigs.Rig):
         rigs.run(self.weir, "upgrade", self.vm.point, limit=30)
         self.upgrades.append(time.monotonic() - begin)
 
-    def can_upgrade(self):
-        return self.has_holder() and "upgrade" in rigs.run(self.weir, "--help").stdout
+    def kill_holder(self, alone=1.0):
+        """SIGKILL of the holder.  The worker serves on; `weir upgrade' brings a new holder."""
+        for pid in self.holders():
+            os.kill(pid, signal.SIGKILL)
+        rigs.wait_for("end of the holder", lambda: not self.holders())
+        self.wait(alone)
+        self.upgrade()
+        rigs.wait_for("new holder and worker", lambda: self.holders() and self.workers())
+        self.holders_killed += 1
 
     def trouble(self, seconds, mean=0.5, upgrade_every=12, most=None, source=random):
         """Kills at random moments for @seconds, and hand-overs; nothing without holder."""
         until, count = time.monotonic() + seconds, 0
-        upgrades = upgrade_every and self.can_upgrade()
         while time.monotonic() < until and (most is None or self.kills < most):
             time.sleep(min(source.expovariate(1 / mean), 5 * mean,
                            max(0.0, until - time.monotonic())))
             if not self.guest.process.running():
                 raise AssertionError("the guest ended\n" + self.guest.logs())
-            if not self.has_holder():
+            if not self.holders():
                 continue
             count += 1
-            if upgrades and count % upgrade_every == 0:
+            if count % upgrade_every == 0:
                 self.upgrade()
             else:
-                self.kill_worker()
+                self.kill_worker(frozen=source.choice((0, 0, 0, 0, 0.3)))
 
     def wait(self, seconds):
         """Leave the guest alone for a while; it must live."""
@@ -151,12 +158,14 @@ class GuestRig(rigs.Rig):
         if self.ganesha:
             self.ganesha.end()
         self.vm.stop()
+        rigs.wait_for("end of holder and worker", lambda: not self.holders() + self.workers())
 
     def numbers(self):
         """What this run did, for people."""
         said, longest = self.guest.acknowledged(), self.guest.longest()
         lines = [f"boot {self.guest.boot_seconds:.1f} s, {self.kills} kills, "
-                 f"{len(self.upgrades)} upgrades, {sum(said.values())} records acknowledged"]
+                 f"{self.holders_killed} of the holder, {len(self.upgrades)} upgrades, "
+                 f"{sum(said.values())} records acknowledged"]
         if self.pauses:
             lines.append(f"next worker started after {1000 * max(self.pauses):.0f} ms at most")
         for disk in self.disks:
@@ -172,4 +181,14 @@ class GuestRig(rigs.Rig):
 
     def close(self):
         self.guest.end()
+        if self.vm:
+            self.end_successors()
         super().close()
+
+    def end_successors(self):
+        """A holder that `weir upgrade' started is nobody's child here."""
+        if self.vm.process.running():
+            return
+        rigs.libc.umount2(os.fsencode(self.vm.point), rigs.MNT_DETACH)
+        for pid in self.holders() + self.workers():
+            os.kill(pid, signal.SIGKILL)

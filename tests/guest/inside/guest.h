@@ -3,13 +3,16 @@
  *
  * Records are RECORD_SIZE bytes: struct record, then bytes made from disk and number.  They lie in
  * a file "ring" of RING_SLOTS places, record N in place N % RING_SLOTS; every NAME_EVERY-th one
- * also becomes a file "names/N" of its own, of which the last NAMES_KEPT stay.
+ * also becomes a file "names/N" of its own, of which the last NAMES_KEPT stay.  After every
+ * BULK_EVERY records a file "bulkB" is written anew, B going round through BULK_FILES names: in one
+ * write, BULK_RECORDS records; those of the N-th such write have the numbers from N * BULK_RECORDS.
  *
  * What is said, one line for each on the second serial port, in the order in which it became true:
  *
  *     DISK a N        record N is in the ring, and an fsync or fdatasync of it returned 0
  *     DISK n N        file names/N is there, and an fsync of the directory returned 0
  *     DISK u N        file names/N is gone, and an fsync of the directory returned 0
+ *     DISK b N        the N-th bulk is in file bulk(N % BULK_FILES), and an fsync of it returned 0
  *     DISK ! TEXT     something failed, or was not what was written
  *     DISK end ...    the disk is unmounted; what it saw
  *
@@ -26,6 +29,9 @@ enum {
 	NAME_EVERY = 8,
 	NAMES_KEPT = 64,
 	READ_EVERY = 4,
+	BULK_EVERY = 32,
+	BULK_RECORDS = 128,
+	BULK_FILES = 4,
 };
 
 #define RECORD_MAGIC "weirrec1"

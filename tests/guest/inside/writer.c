@@ -26,6 +26,7 @@ struct writer {
 	int ring, names;		/* descriptors of the file and of the directory */
 	uint64_t number;		/* the next record's */
 	uint64_t name_first, name_next;	/* files that are there, as multiples of NAME_EVERY */
+	uint64_t bulk;			/* the next one's number */
 	uint64_t reads;
 	uint64_t worst_us, total_us;	/* of an fsync */
 	int errors;
@@ -186,6 +187,33 @@ static int name_remove(struct writer *w)
 	return 0;
 }
 
+/* Many pages in one request: what a kill can meet half done. */
+static int bulk_add(struct writer *w)
+{
+	static struct record records[BULK_RECORDS];
+	char name[32];
+	ssize_t done;
+	int fd, r;
+
+	for (uint64_t i = 0; i < BULK_RECORDS; i++)
+		record_make(&records[i], w->disk, w->bulk * BULK_RECORDS + i);
+	snprintf(name, sizeof name, "bulk%llu", (unsigned long long)(w->bulk % BULK_FILES));
+	fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return failed(w, "create", w->bulk, errno);
+	done = pwrite(fd, records, sizeof records, 0);
+	if (done != sizeof records)
+		r = failed(w, "write", w->bulk, done < 0 ? errno : EIO);
+	else
+		r = durable(w, fd, 0, w->bulk);
+	close(fd);
+	if (r < 0)
+		return r;
+	say("%s b %llu", w->disk, (unsigned long long)w->bulk);
+	w->bulk++;
+	return 0;
+}
+
 static void step(struct writer *w)
 {
 	if (ring_step(w) < 0)
@@ -199,6 +227,8 @@ static void step(struct writer *w)
 	if (w->number > w->name_next && name_add(w) == 0 &&
 	    w->name_next - w->name_first > NAMES_KEPT * NAME_EVERY)
 		name_remove(w);
+	if (w->number / BULK_EVERY > w->bulk)
+		bulk_add(w);
 }
 
 static int mount_disk(struct writer *w, const char *mode)
@@ -220,7 +250,23 @@ static int mount_disk(struct writer *w, const char *mode)
 	return 0;
 }
 
-/* Everything that should be there, from the disk. */
+static void read_bulk(struct writer *w, uint64_t number)
+{
+	char name[32];
+	int fd;
+
+	snprintf(name, sizeof name, "bulk%llu", (unsigned long long)(number % BULK_FILES));
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		failed(w, "open", number, errno);
+		return;
+	}
+	for (uint64_t i = 0; i < BULK_RECORDS; i += 16)
+		read_record(w, fd, number * BULK_RECORDS + i, i);
+	close(fd);
+}
+
+/* Everything that should be there, from the disk; of a bulk, a sample. */
 static void read_all(struct writer *w)
 {
 	uint64_t first = w->number > RING_SLOTS ? w->number - RING_SLOTS : 0;
@@ -240,6 +286,8 @@ static void read_all(struct writer *w)
 		read_record(w, fd, n, 0);
 		close(fd);
 	}
+	for (uint64_t n = w->bulk > BULK_FILES ? w->bulk - BULK_FILES : 0; n < w->bulk; n++)
+		read_bulk(w, n);
 }
 
 static void unmount_disk(struct writer *w)

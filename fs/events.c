@@ -13,19 +13,33 @@
 #define JSON_LIMIT 60000 /* a value of an xattr is at most 64 KiB */
 
 struct events {
+	struct slate *slate;
 	pthread_mutex_t lock; /* protects all below */
 	uint64_t next;
-	json_t *kept[KEPT]; /* event n lies at n % KEPT */
+	json_t *kept[KEPT]; /* event n lies at n % KEPT; NULL: it was not kept over a restart */
 };
 
-int events_new(struct events **ret)
+/* What the workers before us had to tell. */
+static void restore(struct events *e)
+{
+	e->next = slate_event_last(e->slate) + 1;
+	for (uint64_t seq = e->next > KEPT ? e->next - KEPT : 1; seq < e->next; seq++) {
+		const char *text = slate_event(e->slate, seq);
+
+		if (text)
+			e->kept[seq % KEPT] = json_loads(text, 0, NULL);
+	}
+}
+
+int events_new(struct slate *slate, struct events **ret)
 {
 	struct events *e = calloc(1, sizeof *e);
 
 	if (!e)
 		return -ENOMEM;
 	pthread_mutex_init(&e->lock, NULL);
-	e->next = 1;
+	e->slate = slate;
+	restore(e);
 	*ret = e;
 	return 0;
 }
@@ -69,8 +83,13 @@ static json_t *text(const char *s)
 
 static void keep(struct events *e, json_t *event)
 {
+	_cleanup_(freep) char *line = NULL;
+
 	LOCKED(&e->lock);
 	json_object_set_new(event, "seq", json_integer((json_int_t)e->next));
+	line = json_dumps(event, JSON_COMPACT);
+	if (line)
+		slate_event_put(e->slate, e->next, line);
 	json_decref(e->kept[e->next % KEPT]);
 	e->kept[e->next % KEPT] = event;
 	e->next++;
@@ -111,8 +130,11 @@ char *events_json(struct events *e, uint64_t after)
 	pthread_mutex_lock(&e->lock);
 	for (uint64_t seq = MAX(after + 1, e->next > KEPT ? e->next - KEPT : 1); seq < e->next;
 	     seq++) {
-		char *one = json_dumps(e->kept[seq % KEPT], JSON_COMPACT);
+		char *one;
 
+		if (!e->kept[seq % KEPT])
+			continue;
+		one = json_dumps(e->kept[seq % KEPT], JSON_COMPACT);
 		size += one ? strlen(one) + 1 : 0;
 		free(one);
 		if (size > JSON_LIMIT)

@@ -13,7 +13,8 @@
 
 struct events;
 
-int events_new(struct events **ret);
+/* @slate is borrowed; what workers before us wrote to it is there again. */
+int events_new(struct slate *slate, struct events **ret);
 void events_free(struct events *e);
 
 /* @name is one of the words of docs/events; @node (what it is about) and @policy may be NULL.  The

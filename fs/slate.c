@@ -49,6 +49,7 @@ static void make_header(struct slate_memory *m)
 	m->opens = SLATE_OPENS;
 	m->epitaphs = SLATE_EPITAPHS;
 	m->blames = SLATE_BLAMES;
+	m->events = SLATE_EVENTS;
 	m->size = memory_size();
 	m->magic = SLATE_MAGIC;
 	m->sum = header_sum(m);
@@ -69,7 +70,8 @@ static int check_header(const struct slate_memory *m)
 	if (m->sum != header_sum(m))
 		return -EUCLEAN;
 	if (m->requests != SLATE_REQUESTS || m->nodes != SLATE_NODES || m->opens != SLATE_OPENS ||
-	    m->epitaphs != SLATE_EPITAPHS || m->blames != SLATE_BLAMES || m->size != memory_size())
+	    m->epitaphs != SLATE_EPITAPHS || m->blames != SLATE_BLAMES ||
+	    m->events != SLATE_EVENTS || m->size != memory_size())
 		return -EPROTO;
 	return m->head - m->tail <= SLATE_NODES ? 0 : -EUCLEAN;
 }
@@ -352,6 +354,43 @@ bool slate_epitaph(struct slate *s, uint64_t node, struct stat *ret)
 struct slate_blame *slate_blame_at(struct slate *s, unsigned index)
 {
 	return &s->memory->blame[index];
+}
+
+/* ---- events ------------------------------------------------------------------------------ */
+
+static uint64_t event_sum(const struct slate_event *e)
+{
+	return slate_sum(e->seq, e->text, strnlen(e->text, SLATE_EVENT_MAX));
+}
+
+void slate_event_put(struct slate *s, uint64_t seq, const char *text)
+{
+	struct slate_event *e = &s->memory->event[seq % SLATE_EVENTS];
+	size_t n = strlen(text);
+
+	e->sum = 0;
+	if (n > SLATE_EVENT_MAX)
+		return;
+	memcpy(e->text, text, n + 1);
+	e->seq = seq;
+	e->sum = event_sum(e);
+}
+
+const char *slate_event(struct slate *s, uint64_t seq)
+{
+	const struct slate_event *e = &s->memory->event[seq % SLATE_EVENTS];
+
+	return seq && e->seq == seq && e->sum == event_sum(e) ? e->text : NULL;
+}
+
+uint64_t slate_event_last(struct slate *s)
+{
+	uint64_t last = 0;
+
+	for (unsigned i = 0; i < SLATE_EVENTS; i++)
+		if (slate_event(s, s->memory->event[i].seq))
+			last = MAX(last, s->memory->event[i].seq);
+	return last;
 }
 
 /* ---- INIT -------------------------------------------------------------------------------- */

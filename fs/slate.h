@@ -14,6 +14,7 @@
  *   opens     per open file: node, way, number of opens (the backing id is in the ledger)
  *   epitaphs  the last attributes of files that are gone but may be held by path
  *   blames    which file a worker died over, and how often (fs/blame.h)
+ *   events    the newest lines of `weir events`
  *   init      the INIT exchange with the kernel
  *
  * Invariant  a node id that the kernel has seen is in a slot here or in the catalog.  An open
@@ -47,6 +48,7 @@
 #define SLATE_OPENS    65536
 #define SLATE_EPITAPHS 4096
 #define SLATE_BLAMES   256
+#define SLATE_EVENTS   256
 #define SLATE_STAGE    16    /* bytes of a stage's name */
 
 struct slate;
@@ -202,6 +204,16 @@ struct slate_blame {
 };
 
 struct slate_blame *slate_blame_at(struct slate *s, unsigned index); /* of SLATE_BLAMES */
+
+/* ---- events ------------------------------------------------------------------------------ */
+
+#define SLATE_EVENT_MAX 1000 /* bytes of text; longer ones are not kept */
+
+/* Numbers grow by one, under the lock of fs/events.c. */
+void slate_event_put(struct slate *s, uint64_t seq, const char *text);
+/* The text of event @seq; NULL: not kept (any more). */
+const char *slate_event(struct slate *s, uint64_t seq);
+uint64_t slate_event_last(struct slate *s); /* the highest number kept, or 0 */
 
 /* ---- INIT -------------------------------------------------------------------------------- */
 

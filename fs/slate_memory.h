@@ -11,7 +11,8 @@
 struct slate_memory {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t requests, nodes, opens, epitaphs, blames; /* slots of each in this layout */
+	uint32_t requests, nodes, opens, epitaphs, blames, events; /* slots of each */
+	uint32_t zero;
 	uint64_t size;
 	uint64_t sum; /* of all above */
 
@@ -27,6 +28,10 @@ struct slate_memory {
 		uint64_t node, sum;
 		struct stat st;
 	} epitaph[SLATE_EPITAPHS];
+	struct slate_event {
+		uint64_t seq, sum;
+		char text[SLATE_EVENT_MAX + 8];
+	} event[SLATE_EVENTS];
 	struct slate_node node[SLATE_NODES];
 };
 

@@ -164,7 +164,7 @@ static int build(struct fs *fs)
 	if (r == 0) /* a quarter of the threads is kept for what is no I/O of a disk */
 		r = gate_new(fs->options.threads - MAX(fs->options.threads / 4, 1u), &fs->gate);
 	if (r == 0)
-		r = events_new(&fs->events);
+		r = events_new(fs->slate, &fs->events);
 	if (r == 0)
 		r = opens_new(&fs->opens);
 	if (r == 0)

@@ -142,6 +142,25 @@ static void threads(struct fs *fs)
 		check(!pthread_join(thread[i], NULL));
 }
 
+/* A worker that goes on has the newest of what the one before had to tell, and goes on counting. */
+static void next_worker(struct fs *fs)
+{
+	struct events *old = fs->events;
+	json_t *before = after(fs, 0), *now;
+	json_int_t last = seq_at(before, json_array_size(before) - 1);
+
+	check(events_new(fs->slate, &fs->events) == 0);
+	now = after(fs, 0);
+	check(seq_at(now, json_array_size(now) - 1) == last && json_array_size(now) > 100);
+	event_emit(fs, "mounted", NULL, NULL, "again");
+	json_decref(now);
+	now = after(fs, (uint64_t)last);
+	check(json_array_size(now) == 1 && seq_at(now, 0) == last + 1);
+	json_decref(now);
+	json_decref(before);
+	events_free(old);
+}
+
 static void test(const char *dir)
 {
 	struct fs fs = {0};
@@ -149,12 +168,14 @@ static void test(const char *dir)
 
 	nodes_rig_begin(&rig, rig_create(dir));
 	fs.nodes = rig.nodes;
-	check(events_new(&fs.events) == 0);
+	fs.slate = rig.slate;
+	check(events_new(fs.slate, &fs.events) == 0);
 	few(&fs);
 	names(&fs, &rig);
 	around(&fs);
 	too_much_for_one_answer(&fs);
 	threads(&fs);
+	next_worker(&fs);
 	events_free(fs.events);
 	events_free(NULL);
 	nodes_rig_end(&rig);

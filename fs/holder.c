@@ -88,6 +88,20 @@ static void told_to_end(struct holder *h)
 	}
 }
 
+/* systemd's Type=notify-reload wants to hear of both ends.  A worker that starts reads the policy
+ * files anyway. */
+static void reload(struct holder *h)
+{
+	char text[80];
+
+	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu",
+		 (unsigned long long)now_ns() / 1000);
+	notify_state(text);
+	if (h->state == WORKER_SERVING)
+		kill(h->worker, SIGHUP);
+	notify_state("READY=1");
+}
+
 static void handle_signals(struct holder *h)
 {
 	struct signalfd_siginfo info;
@@ -95,8 +109,8 @@ static void handle_signals(struct holder *h)
 	while (read(h->signals, &info, sizeof info) == sizeof info) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			told_to_end(h);
-		else if (info.ssi_signo == SIGHUP && h->state == WORKER_SERVING)
-			kill(h->worker, SIGHUP);
+		else if (info.ssi_signo == SIGHUP)
+			reload(h);
 	}
 	children_reap(h);
 }
@@ -250,6 +264,11 @@ static void end(struct holder *h)
 		store_empty(h);
 	if (h->ledger)
 		h->ledger->holder = 0;
+	program_done(&h->worker_program);
+	program_done(&h->broker_program);
+	program_done(&h->upgrade.worker);
+	program_done(&h->upgrade.broker);
+	options_done(&h->options);
 }
 
 int main(int argc, char **argv)
@@ -266,8 +285,10 @@ int main(int argc, char **argv)
 		argv++;
 		argc--;
 	}
-	if (options_parse(argc, argv, &h.options) < 0)
+	if (options_parse(argc, argv, &h.options) < 0) {
+		options_done(&h.options);
 		return 2;
+	}
 	if (h.options.debug)
 		log_set_level(LOG_LEVEL_DEBUG);
 	if (start(&h, adopted) < 0)

@@ -50,6 +50,7 @@ static void taken_over(struct holder *h)
 	h->ended = now_ns();
 	h->served = true;
 	h->classic = h->options.no_resume;
+	h->ledger->store = h->ledger->store && h->has_store;
 	command_listen(h);
 }
 

@@ -20,11 +20,14 @@
 #include "base/paths.h"
 #include "fs/holder.h"
 #include "fs/holder_mount.h"
+#include "fs/notify.h"
 
 #define SERVED_NS	 (100 * MS_IN_NS)
 #define RESTARTS_AT_ONCE 3
 #define BACK_OFF_MS	 10u
 #define BROKER_NS	 (200 * MS_IN_NS)
+#define QUIET_FROM	 12 /* failures in a row */
+#define QUIET_EVERY	 30
 #define BACK_OFF_MAX_MS	 2000u
 #define WORKER_OOM_SCORE (-900)
 
@@ -198,7 +201,7 @@ void worker_start(struct holder *h)
 	}
 	h->ledger->worker = h->worker;
 	h->state = WORKER_STARTING;
-	h->due = 0;
+	h->due = h->broker_due = 0;
 	h->ready = 0;
 }
 
@@ -275,6 +278,18 @@ static void start_again(struct holder *h)
 		worker_start(h);
 }
 
+/* A worker that cannot start at all does so every two seconds: not each time is news. */
+static void say_restart(struct holder *h, const char *why)
+{
+	if (h->failures >= QUIET_FROM && h->failures % QUIET_EVERY)
+		return;
+	log_warning("the worker of %s %s; a new one starts after %u ms%s", h->options.mountpoint,
+		    why, h->ledger->back_off_ms,
+		    h->failures >= QUIET_FROM ? ", as the last ones did" : "");
+	if (h->ledger->back_off_ms)
+		notify_state("STATUS=the worker cannot start; it is tried again and again");
+}
+
 static bool exited_with(int status, int code)
 {
 	return WIFEXITED(status) && WEXITSTATUS(status) == code;
@@ -301,9 +316,7 @@ static void worker_died(struct holder *h, int status)
 		give_up(h);
 	} else {
 		start_again(h);
-		log_warning("the worker of %s %s; a new one starts after %u ms",
-			    h->options.mountpoint, how(status, text, sizeof text),
-			    h->ledger->back_off_ms);
+		say_restart(h, how(status, text, sizeof text));
 	}
 }
 
@@ -311,7 +324,8 @@ static void worker_died(struct holder *h, int status)
 static void broker_died(struct holder *h)
 {
 	h->ledger->broker = h->broker = 0;
-	h->broker_due = now_ns() + BROKER_NS;
+	if (h->worker)
+		h->broker_due = now_ns() + BROKER_NS;
 }
 
 void broker_due(struct holder *h)

@@ -63,8 +63,18 @@ static int mount_now(struct holder *h, struct wire_message *m)
 	return 0;
 }
 
+static void announce(struct holder *h)
+{
+	h->announced = true;
+	command_listen(h);
+	store_fill(h);
+	notify_state("READY=1");
+	setup_parent_goes(h);
+}
+
 static void ready(struct holder *h, int result)
 {
+	char text[80];
 	struct timespec t;
 
 	if (h->state != WORKER_STARTING || !h->ledger->device)
@@ -82,13 +92,11 @@ static void ready(struct holder *h, int result)
 			   (unsigned)(h->ledger->last_pause_ns / MS_IN_NS));
 	upgrade_ready(h);
 	h->served = true;
-	if (h->announced)
-		return;
-	h->announced = true;
-	command_listen(h);
-	store_fill(h);
-	notify_state("READY=1\nSTATUS=serving");
-	setup_parent_goes(h);
+	if (!h->announced)
+		announce(h);
+	snprintf(text, sizeof text, "STATUS=worker %d serves; start %u", h->worker,
+		 h->ledger->starts);
+	notify_state(text);
 }
 
 /* The answer's result; -EPROTO: nothing that this worker may say. */

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -106,9 +107,13 @@ class Held:
         return self.socket and self.answers()
 
     def answers(self):
-        """A file may be there of a holder that was killed."""
+        """A socket may be there of a holder that was killed, or whose mount has just gone."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
-            return s.connect_ex(self.socket) == 0
+            if s.connect_ex(self.socket) != 0:
+                return False
+            size = struct.calcsize("3i")
+            who = s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+            return self.is_ours(struct.unpack("3i", who)[0])
 
     def ask(self, what, seconds=30):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
@@ -142,6 +147,12 @@ class Held:
         except FileNotFoundError:
             return ""
 
+    def workers(self):
+        """All living processes that run a worker of ours."""
+        return [int(pid) for pid in filter(str.isdigit, os.listdir("/proc"))
+                if self.is_ours(pid) and alive(int(pid)) and
+                os.readlink("/proc/%s/exe" % pid).split()[0].endswith("/weir-worker")]
+
     # -- the end ------------------------------------------------------------------------------
 
     def umount(self):
@@ -174,6 +185,6 @@ class Held:
 
     def is_ours(self, pid):
         try:
-            return os.readlink("/proc/%d/exe" % pid).startswith(self.bin)
+            return os.readlink("/proc/%s/exe" % pid).startswith(self.bin)
         except OSError:
             return False

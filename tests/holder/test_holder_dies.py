@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+import syscalls
+
 from held import alive, wait_until
 from test_worker_dies import Client
 
@@ -64,6 +66,27 @@ def test_the_holder_is_upgraded_too(held):
     process.wait(20)
     assert client.error is None and after["holder"] != before["holder"]
     h.weir("umount", h.point)
+
+
+def test_killed_while_it_starts(held):
+    """At any moment: there is no mount then, or one that goes away; the next one works."""
+    h = real(held)
+    for i in range(16):
+        process = h.spawn("-f")
+        time.sleep(0.003 * i)
+        process.kill()
+        process.wait(20)
+        time.sleep(0.1)                 # a worker that was not mounted yet ends by itself
+        if h.mounted():
+            if not h.workers():
+                syscalls.umount2(h.point, syscalls.MNT_DETACH)
+            else:
+                h.weir("umount", h.point)
+        wait_until(lambda: not h.workers(), "the end of the worker")
+    process = h.start()
+    assert os.path.getsize(h.point + "/raw.img") == 1 << 20
+    h.umount()
+    assert process.wait(20) == 0
 
 
 def test_two_holders_are_one_too_many(held):

@@ -22,7 +22,7 @@ def test_returns_when_mounted(held):
     assert status["state"] == "serving" and status["starts"] == 1
     h.umount()
     wait_until(lambda: not alive(status["holder"]), "the end of the holder")
-    assert not os.path.exists(h.socket) and not alive(status["worker"])
+    assert not h.answers() and not alive(status["worker"])
 
 
 def test_foreground_ends_with_the_mount(held):
@@ -38,7 +38,7 @@ def test_a_signal_unmounts(held, number):
     h = held()
     process = h.start()
     process.send_signal(number)
-    assert process.wait(20) == 0 and not h.mounted() and not os.path.exists(h.socket)
+    assert process.wait(20) == 0 and not h.mounted() and not h.answers()
 
 
 def test_a_signal_unmounts_when_open_files_close(held):

@@ -134,6 +134,15 @@ def test_stop_and_start_keep_the_mount(held, manager, order):
     assert not manager.store
 
 
+def test_reload(held, manager):
+    _, process = started(held, manager)
+    manager.words.clear()
+    process.send_signal(signal.SIGHUP)
+    manager.waits_for("READY=1")
+    assert "RELOADING=1" in manager.words and \
+        any(word.startswith("MONOTONIC_USEC=") for word in manager.words)
+
+
 def test_killed_holder_and_living_worker(held, manager):
     """The worker is ended, and only then another one starts."""
     h, process = started(held, manager)

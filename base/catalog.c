@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* base/catalog.c - opening the catalog, and reading from it; see base/catalog.h.
+/* base/catalog.c - the catalog as a whole, and reading from it; see base/catalog.h.
  *
  * A lookup borrows a read transaction that was reset, renews it, copies what it wants out of the
  * map, resets it and gives it back: about a microsecond, and no snapshot is held between two
@@ -36,6 +36,8 @@ int catalog_errno(int lmdb_result)
 		return -EEXIST;
 	case MDB_MAP_FULL:
 		return CATALOG_MAP_FULL;
+	case MDB_PANIC:
+		return CATALOG_BROKEN;
 	case MDB_TXN_FULL:
 		return -E2BIG;
 	case MDB_READERS_FULL:
@@ -115,19 +117,35 @@ static void reading_end(struct reading *reading)
 	pthread_rwlock_unlock(&c->map_lock);
 }
 
-/* On success and on failure: reading_end follows, by attribute. */
-static int reading_begin(struct catalog *c, struct reading *ret)
+static int reading_try(struct catalog *c, struct reading *ret)
 {
 	int r;
 
 	pthread_rwlock_rdlock(&c->map_lock);
 	ret->c = c;
-	r = reading_new(c, &ret->txn);
+	r = c->env ? reading_new(c, &ret->txn) : CATALOG_BROKEN;
 	if (r < 0 && ret->txn) { /* not renewed: of no use to the next one either */
 		mdb_txn_abort(ret->txn);
 		ret->txn = NULL;
 	}
 	return r;
+}
+
+/* On success and on failure: reading_end follows, by attribute. */
+static int reading_begin(struct catalog *c, struct reading *ret)
+{
+	int r = reading_try(c, ret);
+
+	if (r != CATALOG_BROKEN)
+		return r;
+	reading_end(ret);
+	ret->c = NULL;
+	pthread_mutex_lock(&c->write_lock);
+	r = catalog_env_mend(c);
+	pthread_mutex_unlock(&c->write_lock);
+	if (r == 0)
+		r = reading_try(c, ret);
+	return r == CATALOG_BROKEN ? -EIO : r;
 }
 
 int catalog_state_get(struct catalog *c, MDB_txn *txn, struct catalog_state *ret)
@@ -140,76 +158,6 @@ int catalog_state_get(struct catalog *c, MDB_txn *txn, struct catalog_state *ret
 		return r == -ENOENT ? -EUCLEAN : r;
 
 	return catalog_decode_state(c->format.sum_key, key, value, ret);
-}
-
-static int format_get(struct catalog *c, MDB_txn *txn)
-{
-	struct bytes key = {CATALOG_KEY_FORMAT, strlen(CATALOG_KEY_FORMAT)}, value;
-	int r;
-
-	r = catalog_get(c, txn, CATALOG_META, key.data, key.len, &value);
-	if (r < 0)
-		return r == -ENOENT ? -EUCLEAN : r;
-
-	return catalog_decode_format(key, value, &c->format);
-}
-
-static bool identity_equal(const struct catalog_identity *a, const struct catalog_identity *b)
-{
-	return memcmp(a->fs_uuid, b->fs_uuid, sizeof a->fs_uuid) == 0 &&
-	       a->root.type == b->root.type && a->root.len == b->root.len &&
-	       memcmp(a->root.data, b->root.data, sizeof a->root.data) == 0;
-}
-
-/* Table handles belong to the environment once the transaction that opened them commits. */
-static int tables_open(struct catalog *c, const struct catalog_identity *who)
-{
-	struct catalog_state state;
-	MDB_txn *txn;
-	int r;
-
-	r = catalog_errno(mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn));
-	if (r < 0)
-		return r;
-
-	for (int t = 0; t < CATALOG_TABLES && r == 0; t++)
-		r = catalog_errno(mdb_dbi_open(txn, catalog_table_names[t], 0, &c->table[t]));
-	if (r == -ENOENT)
-		r = -EUCLEAN;
-	if (r == 0)
-		r = format_get(c, txn);
-	if (r == 0)
-		r = catalog_state_get(c, txn, &state);
-	if (r == 0 && !identity_equal(&c->format.who, who))
-		r = -EXDEV;
-	if (r < 0) {
-		mdb_txn_abort(txn);
-		return r;
-	}
-	c->incarnation = state.incarnation;
-	return catalog_errno(mdb_txn_commit(txn));
-}
-
-static int env_open(struct catalog *c, const char *dir)
-{
-	char path[4096];
-	int r;
-
-	if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, CATALOG_DIRECTORY) >= sizeof path)
-		return -ENAMETOOLONG;
-	if (access(path, F_OK) < 0)
-		return -errno;
-
-	r = mdb_env_create(&c->env);
-	if (r == 0)
-		r = mdb_env_set_mapsize(c->env, c->map_bytes);
-	if (r == 0)
-		r = mdb_env_set_maxdbs(c->env, CATALOG_TABLES);
-	if (r == 0)
-		r = mdb_env_set_maxreaders(c->env, CATALOG_READERS_MAX);
-	if (r == 0)
-		r = mdb_env_open(c->env, path, MDB_NOTLS, 0600);
-	return catalog_errno(r);
 }
 
 /* Lookups without end must not keep the map from growing.  Nobody takes it twice. */
@@ -249,11 +197,13 @@ int catalog_open_sized(const char *dir, const struct catalog_identity *who, uint
 	c->map_bytes_max = map_bytes_max;
 	pthread_mutex_init(&c->write_lock, NULL);
 	r = map_lock_init(&c->map_lock);
-	if (r == 0)
-		r = env_open(c, dir);
 	if (r < 0)
 		return r;
-	r = tables_open(c, who);
+	if (asprintf(&c->path, "%s/%s", dir, CATALOG_DIRECTORY) < 0) {
+		c->path = NULL;
+		return -ENOMEM;
+	}
+	r = catalog_env_open(c, who);
 	if (r < 0)
 		return r;
 
@@ -271,12 +221,10 @@ void catalog_close(struct catalog *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; i < CATALOG_READERS; i++)
-		mdb_txn_abort(c->reader[i]);
-	if (c->env)
-		mdb_env_close(c->env);
+	catalog_env_close(c);
 	pthread_rwlock_destroy(&c->map_lock);
 	pthread_mutex_destroy(&c->write_lock);
+	free(c->path);
 	free(c);
 }
 

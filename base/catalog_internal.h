@@ -2,8 +2,9 @@
 /* base/catalog_internal.h - what the catalog's own files share.  Nobody else includes this.
  *
  * catalog_record.c  bytes of the records          catalog_create.c  making an environment
- * catalog.c         opening, reading              catalog_walk.c    the pages of the file, by hand
+ * catalog.c         the whole, reading            catalog_walk.c    the pages of the file, by hand
  * catalog_write.c   transactions that change      catalog_check.c   the child that walks them
+ * catalog_env.c     opening, and opening anew
  */
 #ifndef BASE_CATALOG_INTERNAL_H
 #define BASE_CATALOG_INTERNAL_H
@@ -25,18 +26,22 @@
 
 /* catalog_errno's word for "the map is too small"; nobody else gives it. */
 #define CATALOG_MAP_FULL (-ENOBUFS)
+/* For "LMDB refuses everything after a failed write". */
+#define CATALOG_BROKEN (-ENOTRECOVERABLE)
 
 struct catalog {
-	MDB_env *env;
+	MDB_env *env; /* changed under both locks */
+	char *path;   /* of the environment's directory */
 	MDB_dbi table[CATALOG_TABLES];
 	struct catalog_format format;
 	uint32_t incarnation;
 	uint64_t map_bytes_max;
 
 	/* One transaction that changes, from its begin to its commit; under it map_lock may be
-	 * taken.  Protects map_bytes and room_end. */
+	 * taken.  Protects map_bytes, room_end and mend_tried. */
 	pthread_mutex_t write_lock;
 	uint64_t map_bytes;
+	int64_t mend_tried; /* seconds of CLOCK_MONOTONIC */
 	uint64_t room_end; /* the file has space to this offset (catalog_keep_room) */
 
 	/* Shared: a read transaction is open.  Exclusive: the map moves.  Innermost. */
@@ -48,6 +53,13 @@ struct catalog {
 };
 
 int catalog_errno(int lmdb_result);
+
+/* Both locks are the caller's (or nobody else has @c yet).  Open leaves nothing open on failure. */
+int catalog_env_open(struct catalog *c, const struct catalog_identity *who);
+void catalog_env_close(struct catalog *c);
+
+/* Under write_lock: after CATALOG_BROKEN.  0: try again; -EIO: it cannot be opened. */
+int catalog_env_mend(struct catalog *c);
 
 /* Under write_lock: keep space allocated behind the end of the file. */
 void catalog_keep_room(struct catalog *c);

@@ -47,7 +47,7 @@ static int change_once(struct catalog *c, change_fn change, void *data)
 	MDB_txn *txn;
 	int r;
 
-	r = catalog_errno(mdb_txn_begin(c->env, NULL, 0, &txn));
+	r = c->env ? catalog_errno(mdb_txn_begin(c->env, NULL, 0, &txn)) : CATALOG_BROKEN;
 	if (r < 0)
 		return r;
 
@@ -101,6 +101,7 @@ void catalog_keep_room(struct catalog *c)
 /* All of @change or nothing, durable when 0 is returned. */
 static int change_commit(struct catalog *c, change_fn change, void *data)
 {
+	bool mended = false;
 	int r;
 
 	LOCKED(&c->write_lock);
@@ -108,9 +109,12 @@ static int change_commit(struct catalog *c, change_fn change, void *data)
 		r = change_once(c, change, data);
 		if (r == 0)
 			catalog_keep_room(c);
-		if (r != CATALOG_MAP_FULL)
+		if (r == CATALOG_BROKEN && mended)
+			return -EIO;
+		if (r != CATALOG_MAP_FULL && r != CATALOG_BROKEN)
 			return r;
-		r = map_grow(c);
+		mended |= r == CATALOG_BROKEN;
+		r = r == CATALOG_BROKEN ? catalog_env_mend(c) : map_grow(c);
 		if (r < 0)
 			return r;
 	}

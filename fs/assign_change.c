@@ -82,6 +82,19 @@ static int sync_mark(int fd, const struct disk_id *id)
 	return r;
 }
 
+/* The mark goes before its header: a mark without one would be damage.  When it cannot be removed
+ * the header stays with it. */
+static void remove_both(struct fs *fs, int fd, const struct disk_id *id)
+{
+	int r = disk_mark_remove(fd);
+
+	if (r == 0 || r == -ENODATA)
+		r = header_remove(fs->store->disks_fd, id);
+	if (r < 0 && r != -ENOENT)
+		log_warning("what is left of an assignment cannot be removed: %s; the next mount "
+			    "does it", strerror(-r));
+}
+
 static int first_header(struct fs *fs, int fd, struct disk_header *h)
 {
 	int r;
@@ -91,7 +104,7 @@ static int first_header(struct fs *fs, int fd, struct disk_header *h)
 	if (r == 0)
 		r = sync_mark(fd, &h->id);
 	if (r < 0)
-		header_remove(fs->store->disks_fd, &h->id);
+		remove_both(fs, fd, &h->id);
 	return r;
 }
 
@@ -186,8 +199,7 @@ static int clear_durably(struct fs *fs, struct node *node, const struct assigned
 	r = header_write(fs->store->disks_fd, &h);
 	if (r < 0)
 		return r;
-	disk_mark_remove(fdref_fd(ref));
-	header_remove(fs->store->disks_fd, &a->id);
+	remove_both(fs, fdref_fd(ref), &a->id); /* from here on it is cleared, whatever stays */
 	return 0;
 }
 

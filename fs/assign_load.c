@@ -38,7 +38,7 @@ static bool same_id(const struct disk_id *a, const struct disk_id *b)
 
 enum mark { MARK_GONE, MARK_NONE, MARK_OTHER, MARK_OURS };
 
-/* What the file of @h bears.  MARK_GONE: no such file, or nobody can tell. */
+/* What the file of @h bears (with @remove: then).  MARK_GONE: no such file, or nobody can tell. */
 static enum mark mark_of(struct fs *fs, const struct handle *h, const struct disk_id *id,
 			 bool remove)
 {
@@ -52,15 +52,15 @@ static enum mark mark_of(struct fs *fs, const struct handle *h, const struct dis
 		return r == -EUCLEAN ? MARK_OTHER : MARK_GONE;
 	if (!same_id(&found, id))
 		return MARK_OTHER;
-	if (remove)
-		disk_mark_remove(fd);
+	if (remove && disk_mark_remove(fd) == 0)
+		return MARK_NONE;
 	return MARK_OURS;
 }
 
 static void finish_clear(struct fs *fs, const struct disk_header *h)
 {
-	mark_of(fs, &h->handle, &h->id, true);
-	header_remove(fs->store->disks_fd, &h->id);
+	if (mark_of(fs, &h->handle, &h->id, true) != MARK_OURS) /* no mark without a header */
+		header_remove(fs->store->disks_fd, &h->id);
 	catalog_delete_disk(fs->catalog, &h->id);
 	assign_drop_row(fs, &h->handle);
 }

@@ -9,14 +9,18 @@
  *
  * Invariant  c->env is NULL only when it could not be opened again; that is tried once a second.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/catalog_internal.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+
+#define LOCK_FILE "lock.mdb" /* LMDB's name for it */
+#define LOCK_NEW  "lock.new"
 
 static int format_get(struct catalog *c, MDB_txn *txn)
 {
@@ -66,12 +70,45 @@ static int tables_open(struct catalog *c, const struct catalog_identity *who)
 	return catalog_errno(mdb_txn_commit(txn));
 }
 
+/* LMDB maps its lock file for writing and stores into it at every read.  On a filesystem that is
+ * full (btrfs) or refuses writes since an error, such a store is a SIGBUS.  Nobody else uses this
+ * environment (base/datastore.h), so the file may lie in memory: its name leads there while the
+ * environment is opened, and is gone after that.  Where the name cannot be made, because the
+ * filesystem is full already, LMDB uses its own file. */
+static int lock_in_memory(int dirfd)
+{
+	_cleanup_(closep) int fd = memfd_create("weir-catalog-lock", MFD_CLOEXEC);
+	char target[32];
+
+	if (fd < 0)
+		return -errno;
+	snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
+	unlinkat(dirfd, LOCK_NEW, 0);
+	if (symlinkat(target, dirfd, LOCK_NEW) < 0)
+		return -errno;
+	if (renameat(dirfd, LOCK_NEW, dirfd, LOCK_FILE) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static int env_open_locked(struct catalog *c)
+{
+	_cleanup_(closep) int dirfd = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(closep) int lock = -1;
+	int r;
+
+	if (dirfd < 0)
+		return -errno;
+	lock = lock_in_memory(dirfd);
+	r = mdb_env_open(c->env, c->path, MDB_NOTLS, 0600);
+	if (lock >= 0)
+		unlinkat(dirfd, LOCK_FILE, 0);
+	return catalog_errno(r);
+}
+
 static int env_open(struct catalog *c)
 {
 	int r;
-
-	if (access(c->path, F_OK) < 0)
-		return -errno;
 
 	r = mdb_env_create(&c->env);
 	if (r == 0)
@@ -80,9 +117,7 @@ static int env_open(struct catalog *c)
 		r = mdb_env_set_maxdbs(c->env, CATALOG_TABLES);
 	if (r == 0)
 		r = mdb_env_set_maxreaders(c->env, CATALOG_READERS_MAX);
-	if (r == 0)
-		r = mdb_env_open(c->env, c->path, MDB_NOTLS, 0600);
-	return catalog_errno(r);
+	return r ? catalog_errno(r) : env_open_locked(c);
 }
 
 int catalog_env_open(struct catalog *c, const struct catalog_identity *who)

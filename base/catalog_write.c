@@ -12,12 +12,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/catalog_internal.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 
-#define ROOM (4u << 20) /* bytes: some ten thousand files */
+#define ROOM   (4u << 20) /* bytes: some ten thousand files */
+#define LITTLE (1u << 20) /* bytes: a filesystem that has less is full */
 
 typedef int (*change_fn)(struct catalog *c, MDB_txn *txn, void *data);
 
@@ -98,6 +100,16 @@ void catalog_keep_room(struct catalog *c)
 		c->room_end = (uint64_t)st.st_size + ROOM;
 }
 
+/* LMDB calls a write that was cut short for want of room EIO. */
+static int say_no_room(struct catalog *c, int r)
+{
+	struct statvfs st;
+
+	if (r != -EIO || statvfs(c->path, &st) < 0)
+		return r;
+	return st.f_bavail * st.f_frsize < LITTLE ? -ENOSPC : r;
+}
+
 /* All of @change or nothing, durable when 0 is returned. */
 static int change_commit(struct catalog *c, change_fn change, void *data)
 {
@@ -112,7 +124,7 @@ static int change_commit(struct catalog *c, change_fn change, void *data)
 		if (r == CATALOG_BROKEN && mended)
 			return -EIO;
 		if (r != CATALOG_MAP_FULL && r != CATALOG_BROKEN)
-			return r;
+			return say_no_room(c, r);
 		mended |= r == CATALOG_BROKEN;
 		r = r == CATALOG_BROKEN ? catalog_env_mend(c) : map_grow(c);
 		if (r < 0)

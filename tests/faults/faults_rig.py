@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 
+import syscalls
 import weir as weirs
 
 BLOCK = 4096
@@ -117,3 +118,25 @@ def check_no_damage(mount, state=None):
     code, words = check(mount, state)
     assert code in (0, 1), words
     return words
+
+
+def trigger_error(place):
+    """Tell ext4 that it met an error: with errors=remount-ro it refuses writes from now on."""
+    device = os.stat(place.path).st_dev
+    name = os.path.basename(os.readlink("/sys/dev/block/%d:%d" % (
+        os.major(device), os.minor(device))))
+    with open("/sys/fs/ext4/%s/trigger_fs_error" % name, "w", encoding="ascii") as f:
+        f.write("test")
+
+
+def inode_by_handle(mount, handle):
+    """The inode number of the file that a handle (syscalls.name_to_handle) leads to."""
+    root = os.open(mount, os.O_RDONLY)
+    try:
+        fd = syscalls.open_by_handle(root, handle, os.O_PATH)
+    finally:
+        os.close(root)
+    try:
+        return os.stat(fd).st_ino
+    finally:
+        os.close(fd)

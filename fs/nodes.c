@@ -41,6 +41,7 @@ struct nodes {
 	pthread_cond_t commit_wake, commit_done;
 	bool stop, hurry;
 	_Atomic bool failing; /* commits do not work at present */
+	_Atomic bool unpromised; /* a node may be flagged so */
 	uint64_t commits_begun, commits_done;
 };
 
@@ -407,8 +408,12 @@ static void promise(struct nodes *n, struct node *node, bool gone)
 	node_ref(n, node); /* the promise's; the committer gives it back */
 	/* Better a handle that is stale after a restart than a datastore whose files nobody can
 	 * look up, or delete when it is full. */
-	if (!slate_node_put(n->slate, &row, gone, hurry, n))
+	if (!slate_node_put(n->slate, &row, gone, hurry, n)) {
+		if (!gone)
+			atomic_fetch_or(&node->flags, NODE_UNPROMISED);
+		n->unpromised = true;
 		node_unref(n, node);
+	}
 	if (slate_node_count(n->slate) >= COMMIT_HURRY)
 		hurry(n);
 }
@@ -602,7 +607,10 @@ static void commit_until_it_works(struct nodes *n, struct catalog_node *rows, si
 				  "second (handles given now will not survive a restart)",
 				  count, strerror(-r));
 		last = r;
+		pthread_mutex_lock(&n->commit_lock);
 		n->failing = true;
+		pthread_cond_broadcast(&n->commit_done); /* who waits for it goes on without */
+		pthread_mutex_unlock(&n->commit_lock);
 		nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
 		pthread_mutex_lock(&n->commit_lock);
 		if (n->stop) {
@@ -614,6 +622,49 @@ static void commit_until_it_works(struct nodes *n, struct catalog_node *rows, si
 	n->failing = false;
 	if (last)
 		log_notice("catalog: commits work again");
+}
+
+/* Nodes of one bucket that were not promised when the slate was full.  How many rows. */
+static size_t take_unpromised(struct nodes *n, uint32_t bucket, struct catalog_node *rows,
+			      size_t max)
+{
+	pthread_mutex_t *lock = &n->id_locks[bucket % LOCKS];
+	size_t count = 0;
+
+	pthread_mutex_lock(lock);
+	for (struct node *node = n->by_id[bucket]; node && count < max; node = node->next_by_id) {
+		uint32_t flags = atomic_fetch_and(&node->flags, ~(uint32_t)NODE_UNPROMISED);
+
+		if (!(flags & NODE_UNPROMISED) || (flags & NODE_GONE))
+			continue;
+		rows[count] = (struct catalog_node){.id = node->id, .handle = node->handle,
+						    .parent = node->parent};
+		snprintf(rows[count++].name, sizeof rows->name, "%s", node->name);
+	}
+	pthread_mutex_unlock(lock);
+	return count;
+}
+
+/* There is room again: the ids that only the memory knows go to the catalog. */
+static void commit_unpromised(struct nodes *n)
+{
+	uint32_t bucket = 0;
+	bool more = true;
+
+	if (n->failing || !atomic_exchange(&n->unpromised, false))
+		return;
+	while (more && !n->stop) {
+		size_t count = 0;
+
+		/* In a table that grows meanwhile some are met late or twice. */
+		pthread_rwlock_rdlock(&n->table_lock);
+		for (; bucket < n->buckets && COMMIT_BATCH - count >= 64; bucket++)
+			count += take_unpromised(n, bucket, n->rows + count, 64);
+		more = bucket < n->buckets;
+		pthread_rwlock_unlock(&n->table_lock);
+		if (count)
+			commit_until_it_works(n, n->rows, count);
+	}
 }
 
 static void commit_all(struct nodes *n, struct catalog_node *rows, uint32_t *slots)
@@ -656,6 +707,7 @@ static void *committer(void *data)
 		pthread_mutex_unlock(&n->commit_lock);
 
 		commit_all(n, n->rows, n->slots);
+		commit_unpromised(n);
 
 		pthread_mutex_lock(&n->commit_lock);
 		n->commits_done = n->commits_begun;
@@ -673,7 +725,7 @@ void nodes_commit_now(struct nodes *n)
 	wanted = n->commits_begun + 1; /* one that begins after now */
 	n->hurry = true;
 	pthread_cond_signal(&n->commit_wake);
-	while (n->commits_done < wanted && !n->stop)
+	while (n->commits_done < wanted && !n->stop && !n->failing)
 		pthread_cond_wait(&n->commit_done, &n->commit_lock);
 }
 

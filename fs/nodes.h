@@ -36,6 +36,7 @@ enum node_flags {
 	NODE_LOOKING = 64, /* a job compares its size with what its stack thinks */
 	NODE_UNCAPPED = 128, /* its file capabilities were just removed (fs/attributes.c) */
 	NODE_LOST = 256, /* gone before this worker's time: its handle is none, only its epitaph is known */
+	NODE_UNPROMISED = 512, /* its id is neither in the slate nor in the catalog */
 };
 
 struct node {

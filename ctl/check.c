@@ -177,7 +177,9 @@ static int check_all(struct check *c)
 	r = check_walk(c, c->rebuild ? old : NULL);
 	if (r < 0)
 		return r;
+	c->catalog = old;
 	r = check_headers(c);
+	c->catalog = NULL;
 	if (r < 0)
 		return r;
 	check_say(c, "%zu disk headers, %zu marked files", c->n_headers, c->n_marked);

@@ -37,6 +37,7 @@ struct check_file {
 
 struct check {
 	struct datastore *ds;
+	struct catalog *catalog; /* what there was; borrowed, while headers are checked; or NULL */
 	bool rebuild;
 	struct check_file *files; /* marked ones first, by id */
 	size_t n_files, n_marked;
@@ -56,7 +57,8 @@ void check_damage(struct check *c, const char *format, ...) __attribute__((forma
  * NULL. */
 int check_walk(struct check *c, struct catalog *old);
 
-/* Read all headers and hold them against the files; bind them again when c->rebuild. */
+/* Read all headers and hold them against the files; bind them again when c->rebuild.  The header
+ * of a change that was cut off is left out of c->headers: the next mount removes it. */
 int check_headers(struct check *c);
 
 /* Make the rows of @catalog what the headers say. */

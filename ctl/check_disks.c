@@ -70,11 +70,41 @@ static int bind_again(struct check *c, struct disk_header *h, const struct check
 	return 0;
 }
 
-/* No file has the mark: is the file gone, or only its mark? */
-static void without_mark(struct check *c, const struct disk_header *h)
+static const struct disk_id no_disk;
+
+static int is_row_of(const struct catalog_disk *row, void *id)
+{
+	return memcmp(row->id.bytes, id, sizeof row->id.bytes) == 0;
+}
+
+/* A kill between the first and the last step of a first attachment (fs/assign_change.c) leaves a
+ * header alone: the file never had the mark, the catalog never a row.  Only the newest catalog
+ * can tell. */
+static bool never_complete(const struct check *c, const struct disk_header *h)
+{
+	return c->damage == 0 && c->catalog &&
+	       catalog_incarnation(c->catalog) == c->ds->incarnation &&
+	       catalog_each_disk(c->catalog, is_row_of, (void *)h->id.bytes) == 0;
+}
+
+/* No file has the mark: is the file gone, or only its mark?  What the next mount finishes or takes
+ * back is no damage, and gets no row. */
+static void without_mark(struct check *c, struct disk_header *h)
 {
 	_cleanup_(closep) int fd = handle_open(c->ds->mount_fd, &h->handle, O_PATH);
 	char text[33];
+
+	if (!*h->policy) {
+		check_say(c, "the clearing of a policy was cut off; the next mount finishes it");
+		h->id = no_disk;
+		return;
+	}
+	if (fd >= 0 && never_complete(c, h)) {
+		check_say(c, "a first attachment of policy \"%s\" was cut off; it does not count, and "
+			     "the next mount takes its header away", h->policy);
+		h->id = no_disk;
+		return;
+	}
 
 	disk_id_text(&h->id, text);
 	if (fd < 0)
@@ -121,6 +151,17 @@ static bool has_header(const struct check *c, const struct disk_id *id)
 	return false;
 }
 
+/* Those that without_mark named so. */
+static void drop_incomplete(struct check *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_headers; i++)
+		if (memcmp(&c->headers[i].id, &no_disk, sizeof no_disk))
+			c->headers[n++] = c->headers[i];
+	c->n_headers = n;
+}
+
 int check_headers(struct check *c)
 {
 	int r;
@@ -133,6 +174,7 @@ int check_headers(struct check *c)
 		if (r < 0)
 			return r;
 	}
+	drop_incomplete(c);
 	for (size_t i = 0; i < c->n_marked; i++)
 		if (!has_header(c, &c->files[i].id))
 			check_damage(c, "%s has the mark of a disk that has no readable header",

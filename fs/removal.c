@@ -63,15 +63,15 @@ static void victim_is_gone(struct victim *v)
 {
 	if (!v->node || v->orphaned || (v->node->flags & NODE_ORPHAN))
 		return;
-	if (v->open) {
-		node_gone(v->fs->nodes, v->node);
+	if (!S_ISDIR(v->st.st_mode) && v->st.st_nlink != 1)
+		return;
+	node_gone(v->fs->nodes, v->node);
+	v->st.st_nlink = 0;
+	node_bury(v->fs->nodes, v->node, &v->st); /* of a directory: for the next worker */
+	if (v->open)
 		node_keep_open(v->fs->nodes, v->node, TAKE_PTR(v->open));
-	} else if (S_ISDIR(v->st.st_mode) || v->st.st_nlink == 1) {
-		node_gone(v->fs->nodes, v->node);
-		v->st.st_nlink = 0;
-		node_bury(v->fs->nodes, v->node, &v->st);
+	else
 		fdcache_forget(v->fs->fds, &v->node->handle);
-	}
 }
 
 /* What became of the file that lay there; told to assignments when nothing is owned any more. */

@@ -69,8 +69,11 @@ static int remove_value(struct fs *fs, struct node *node, const char *path, cons
 
 	if (resume_done(fs, &r))
 		return r;
-	if (getxattr(path, name, NULL, 0) < 0 && errno == ENODATA)
-		return resume_begun() ? 0 : -ENODATA; /* begun: it was there */
+	if (getxattr(path, name, NULL, 0) < 0) {
+		if (resume_begun())
+			return 0; /* it was there when that worker began */
+		return removexattr(path, name) < 0 ? -errno : 0;
+	}
 	begin_change(node, name);
 	r = removexattr(path, name) < 0 ? -errno : 0;
 	slate_outcome(session_slot(), r);

@@ -5,7 +5,8 @@
  * xattrs and programs would fail, which clients would see.
  *
  * Back-off   a worker that served for SERVED_NS was all right; the first RESTARTS_AT_ONCE starts
- *            after such a one wait for nothing, the next ones for 10, 20, 40 ... 2000 ms.
+ *            after such a one wait for nothing, the next ones for 10, 20, 40 ... 2000 ms.  Who was
+ *            killed by SIGKILL did nothing wrong, unless it was for memory: no more than 80 ms.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -29,6 +30,7 @@
 #define QUIET_FROM	 12 /* failures in a row */
 #define QUIET_EVERY	 30
 #define BACK_OFF_MAX_MS	 2000u
+#define KILLED_MAX_MS	 80u
 #define WORKER_OOM_SCORE (-900)
 
 /* ---- programs ---------------------------------------------------------------------------- */
@@ -168,19 +170,25 @@ static int start(struct holder *h)
 	return 0;
 }
 
-static uint32_t back_off_ms(unsigned failures)
+static uint32_t back_off_ms(unsigned failures, uint32_t max)
 {
 	if (failures <= RESTARTS_AT_ONCE)
 		return 0;
 	failures -= RESTARTS_AT_ONCE + 1;
-	return failures > 8 ? BACK_OFF_MAX_MS : MIN(BACK_OFF_MS << failures, BACK_OFF_MAX_MS);
+	return failures > 8 ? max : MIN(BACK_OFF_MS << failures, max);
+}
+
+static bool was_killed(int status)
+{
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
 /* The next start, after @failures in a row. */
 static void wait_for_start(struct holder *h)
 {
 	h->state = WORKER_NONE;
-	h->ledger->back_off_ms = back_off_ms(h->failures);
+	h->ledger->back_off_ms = back_off_ms(
+		h->failures, was_killed(h->ledger->last_status) ? KILLED_MAX_MS : BACK_OFF_MAX_MS);
 	h->due = now_ns() + h->ledger->back_off_ms * MS_IN_NS;
 }
 

@@ -16,7 +16,11 @@ def registered(h):
     """How many backing ids the ledger has, read from the holder's own memory file."""
     folder = "/proc/%d/fd" % h.status()["holder"]
     for name in os.listdir(folder):
-        if os.readlink(os.path.join(folder, name)).startswith("/memfd:weir-ledger"):
+        try:
+            target = os.readlink(os.path.join(folder, name))
+        except FileNotFoundError:           # a file on its way to the kernel
+            continue
+        if target.startswith("/memfd:weir-ledger"):
             with open(os.path.join(folder, name), "rb") as ledger:
                 data = ledger.read()[BEHIND_HEADER:]
             return sum(1 for (number,) in struct.iter_unpack("=i", data) if number)

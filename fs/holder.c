@@ -5,8 +5,8 @@
  *
  * Started by `weir mount`.  Without -f it goes to the background once the mount is usable, and
  * exits 0 then; what goes wrong before is said on stderr, and is exit code 1.  In the foreground
- * it ends with the mount: 0 unmounted, 1 given up.  --adopt takes over from a holder that died:
- * PID is the worker it left (`weir upgrade`).
+ * it ends with the mount: 0 unmounted, 1 given up, 75 left to the next start (systemd).  --adopt
+ * takes over from a holder that died: PID is the worker it left (`weir upgrade`).
  *
  * SIGTERM, SIGINT   unmount, lazily: open files are served to their last close.  With systemd's
  *                   descriptor store: let the worker finish what it works on, and leave; the
@@ -80,7 +80,7 @@ static void told_to_end(struct holder *h)
 	} else if (h->ledger->store) {
 		h->leaving = true;
 		if (h->state == WORKER_NONE)
-			holder_end(h, 0);
+			holder_end(h, WIRE_EXIT_HANDED_OVER);
 		else
 			worker_drain(h);
 	} else {

@@ -88,6 +88,7 @@ int adopt_worker(struct holder *h, pid_t pid)
 		return r;
 	log_notice("%s has a holder again", h->options.mountpoint);
 	taken_over(h);
+	h->ledger->store = 0; /* what systemd has is for its service, which we are not */
 	return 0;
 }
 

@@ -315,7 +315,7 @@ static void worker_died(struct holder *h, int status)
 			log_error("the worker %s", how(status, text, sizeof text));
 		give_up(h);
 	} else if (h->leaving) {
-		holder_end(h, 0);
+		holder_end(h, WIRE_EXIT_HANDED_OVER);
 	} else if (upgrade_worker_died(h, status)) {
 		return;
 	} else if (h->classic) {

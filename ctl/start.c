@@ -71,6 +71,35 @@ static int apart(const struct start *s, char **ret_why)
 	return 0;
 }
 
+/* Started again by systemd with the descriptors that it kept (fs/notify.h): the mount is there, and
+ * is not to be touched, because nobody answers on it until the holder goes on. */
+static bool goes_on(struct start *s, const char *datastore, const char *point,
+		    const struct mounts *mounts)
+{
+	_cleanup_(freep) char *absolute = NULL, *source = realpath(datastore, NULL);
+	const struct weir_mount *m;
+
+	if (!s->foreground || !getenv("LISTEN_FDS") || !source ||
+	    mounts_absolute(point, &absolute) < 0)
+		return false;
+	m = mounts_find_point(mounts, absolute);
+	if (!m || strcmp(m->source, source) != 0)
+		return false;
+	s->datastore = TAKE_PTR(source);
+	s->point = TAKE_PTR(absolute);
+	return true;
+}
+
+static int find_holder(struct start *s, char **ret_why)
+{
+	int r = paths_find_program(HOLDER, &s->holder);
+
+	if (r < 0)
+		return why_set(r, ret_why,
+			       "cannot find " HOLDER ": is weir installed, or its build complete?");
+	return 0;
+}
+
 int start_check(struct start *s, const char *datastore, const char *point,
 		const struct mounts *mounts, char **ret_why)
 {
@@ -79,6 +108,8 @@ int start_check(struct start *s, const char *datastore, const char *point,
 	if (geteuid() != 0)
 		return why_set(-EPERM, ret_why,
 			       "only root can mount: weir serves the files of all users");
+	if (goes_on(s, datastore, point, mounts))
+		return find_holder(s, ret_why);
 	r = not_mounted(point, mounts, ret_why);
 	if (r < 0)
 		return r;
@@ -92,14 +123,7 @@ int start_check(struct start *s, const char *datastore, const char *point,
 	if (r < 0)
 		return r;
 	r = datastore_free(s, mounts, ret_why);
-	if (r < 0)
-		return r;
-
-	r = paths_find_program(HOLDER, &s->holder);
-	if (r < 0)
-		return why_set(r, ret_why,
-			       "cannot find " HOLDER ": is weir installed, or its build complete?");
-	return 0;
+	return r < 0 ? r : find_holder(s, ret_why);
 }
 
 int start_exec(const struct start *s)

@@ -113,6 +113,17 @@ static int adopt(const struct weir_mount *m)
 	return EXIT_CODE_FAILED;
 }
 
+/* systemd would start one more as soon as this one ends: fs/notify.h. */
+static bool is_systemds(const struct weir_mount *m)
+{
+	_cleanup_(closep) int connection = daemon_connect(m);
+	char text[1000];
+
+	return connection >= 0 &&
+	       daemon_ask(connection, "status", ANSWER_MS, text, sizeof text) == 0 &&
+	       strstr(text, " store=1");
+}
+
 /* The worker goes on without it. */
 static int end_holder(int connection, const char *point)
 {
@@ -135,6 +146,11 @@ static int upgrade(const char *path, bool holder)
 	m = mounts_read(MOUNTS_FILE, &mounts) < 0 ? NULL : mounts_find_path(&mounts, path);
 	if (!m) {
 		complain("%s is not a weir mount", path);
+		return EXIT_CODE_FAILED;
+	}
+	if (holder && is_systemds(m)) {
+		complain("%s: its holder is systemd's: `systemctl restart' its unit, which keeps "
+			 "the mount", m->point);
 		return EXIT_CODE_FAILED;
 	}
 	connection = daemon_connect(m);

@@ -28,9 +28,16 @@ def test_install(directory):
     assert {"bin/weir", "sbin/mount.weir", "libexec/weir/weir-holder", "libexec/weir/weir-worker",
             "libexec/weir/weir-recognise", "share/weir/policies/silver.yaml",
             "share/man/man1/weir.1", "share/man/man5/weir-policy.5",
-            "share/man/man8/mount.weir.8",
+            "share/man/man8/mount.weir.8", "lib/systemd/system/weir@.service",
+            "lib/systemd/system/weir.target", "lib/systemd/system-generators/weir-generator",
+            "libexec/weir/weir-service", "share/weir/mount.conf.example",
             "share/bash-completion/completions/weir"} <= found
     assert os.path.samefile(prefix + "/sbin/mount.weir", prefix + "/bin/weir")
+    with open(prefix + "/lib/systemd/system/weir@.service", encoding="utf-8") as unit:
+        text = unit.read()
+    assert "=/usr/local/libexec/weir/weir-service start" in text and "@" not in text.replace(
+        "weir@", "").replace("@system-service", "").replace("@mount", "").replace(
+        "@keyring", "").replace("@resources", "")
     assert run(prefix + "/bin/weir", "--version")[0].startswith("weir ")
 
 

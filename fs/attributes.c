@@ -233,7 +233,7 @@ void fs_statfs(fuse_req_t req, fuse_ino_t id)
 	struct statvfs st;
 
 	if (fstatvfs(request_fs(req)->store->root_fd, &st) < 0)
-		fuse_reply_err(req, errno);
+		reply_result(req, -errno);
 	else
 		fuse_reply_statfs(req, &st);
 }

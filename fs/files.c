@@ -19,6 +19,8 @@
 
 void reply_result(fuse_req_t req, int r)
 {
+	if (r < 0)
+		trouble_note(&request_fs(req)->trouble, r, fuse_req_ctx(req)->pid);
 	fuse_reply_err(req, -r);
 }
 

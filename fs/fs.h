@@ -15,6 +15,7 @@
 #include "fs/nodes.h"
 #include "fs/options.h"
 #include "fs/session.h"
+#include "fs/trouble.h"
 
 struct io;
 
@@ -39,6 +40,7 @@ struct fs {
 	bool no_selinux;	 /* this host has none */
 	_Atomic pid_t walkers[256]; /* fs/listing.c: who looks at what it lists, by pid */
 	dev_t mount_device;      /* of the mount */
+	struct trouble trouble;
 };
 
 /* libfuse's table of our callbacks (fs/operations.c). */

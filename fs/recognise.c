@@ -15,6 +15,7 @@
 #define HELPER	   "weir-recognise"
 #define FAILURES   16
 #define FAILURE_MS 10000
+#define QUIET_MS   60000 /* between two lines about answers that cannot be kept */
 
 /* A file whose recognition failed a moment ago: who opens it does not wait for the helper's limit
  * of time again. */
@@ -31,6 +32,7 @@ struct recogniser {
 	struct failure failures[FAILURES];
 	unsigned next_failure;
 	_Atomic bool told; /* that the helper is missing was logged */
+	_Atomic int64_t forgot_ms; /* when an answer could not be kept the last time */
 };
 
 int recogniser_new(struct recogniser **ret)
@@ -186,9 +188,9 @@ static bool remember(struct fs *fs, const struct handle *h, const json_t *facts,
 	_cleanup_(freep) char *record = facts_record(facts, st);
 	int r = record ? catalog_put_facts(fs->catalog, h, record) : -E2BIG;
 
-	if (r < 0)
-		log_warning("cannot remember what a file was recognised as: %s, ignoring",
-			    strerror(-r));
+	if (r < 0 && now_ms() - atomic_exchange(&fs->recogniser->forgot_ms, now_ms()) > QUIET_MS)
+		log_warning("cannot remember what files were recognised as: %s; they are "
+			    "recognised again when that is asked for", strerror(-r));
 	return r == 0;
 }
 

@@ -19,12 +19,14 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/fdcache.h"
 #include "base/list.h"
 
 #define SHARDS_MAX     16
+#define ROOM_TRIES     150 /* about three seconds: an fsync takes its time */
 #define SHARD_CAPACITY 64 /* below this many a shard, exact LRU order beats fewer collisions */
 
 struct shard;
@@ -163,14 +165,24 @@ static void drop_idle(struct fdcache *c)
 	}
 }
 
+bool fdcache_make_room(struct fdcache *c, int error, unsigned *tries)
+{
+	if ((error != -EMFILE && error != -ENFILE) || ++*tries > ROOM_TRIES)
+		return false;
+	drop_idle(c);
+	if (*tries > 1) /* those that are left are borrowed, for the time of a call */
+		nanosleep(&(struct timespec){.tv_nsec = MIN(*tries, 20u) * 1000000}, NULL);
+	return true;
+}
+
 static int open_file(struct fdcache *c, const struct handle *h, enum fd_kind kind)
 {
-	int fd = handle_open(c->mount_fd, h, open_flags[kind]);
+	unsigned tries = 0;
+	int fd;
 
-	if (fd == -EMFILE || fd == -ENFILE) {
-		drop_idle(c);
+	do {
 		fd = handle_open(c->mount_fd, h, open_flags[kind]);
-	}
+	} while (fd < 0 && fdcache_make_room(c, fd, &tries));
 	return fd;
 }
 

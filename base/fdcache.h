@@ -61,6 +61,11 @@ int fdcache_add(struct fdcache *c, const struct handle *h, enum fd_kind kind, in
  * closed: ask again. */
 bool fdcache_forget(struct fdcache *c, const struct handle *h);
 
+/* A call that makes a descriptor gave @error.  True when that is -EMFILE or -ENFILE and it is worth
+ * trying again: idle descriptors were closed, or others come back in a moment.  @tries counts, and
+ * begins with 0; in the end it is false. */
+bool fdcache_make_room(struct fdcache *c, int error, unsigned *tries);
+
 size_t fdcache_open_count(struct fdcache *c);
 
 #endif

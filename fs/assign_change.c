@@ -299,9 +299,15 @@ int assign_set(struct fs *fs, struct node *node, const char *name, uid_t uid, ch
 {
 	int r;
 
+	unsigned tries = 0;
+
 	*ret_why = NULL;
 	LOCKED(assign_change_lock(fs));
-	r = name ? set_policy(fs, node, name, uid, ret_why) : clear_policy(fs, node, ret_why);
+	do {
+		free(TAKE_PTR(*ret_why));
+		r = name ? set_policy(fs, node, name, uid, ret_why)
+			 : clear_policy(fs, node, ret_why);
+	} while (r < 0 && fdcache_make_room(fs->fds, r, &tries));
 	if (r < 0 && r != -ENODATA) {
 		event_emit(fs, "policy-refused", node, name, "%s",
 			   *ret_why ? *ret_why : strerror(-r));

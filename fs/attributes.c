@@ -27,9 +27,9 @@ static int find_dots(struct fs *fs, struct node *dir, const char *name, struct n
 	r = node_fd(fs, dir, FD_PATH, &ref);
 	if (r < 0)
 		return r;
-	fd = openat(fdref_fd(ref), "..", O_PATH | O_CLOEXEC);
+	fd = open_with_room(fs, fdref_fd(ref), "..", O_PATH | O_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	return find_directory(fs, fd, ret, ret_st);
 }
 

@@ -39,6 +39,18 @@ int node_fd(struct fs *fs, struct node *node, enum fd_kind kind, struct fdref **
 	return r == -ESTALE && (node->flags & NODE_GONE) ? -ENOENT : r;
 }
 
+int open_with_room(struct fs *fs, int dirfd, const char *name, int flags, mode_t mode)
+{
+	unsigned tries = 0;
+	int fd;
+
+	do {
+		fd = openat(dirfd, name, flags, mode);
+		fd = fd < 0 ? -errno : fd;
+	} while (fd < 0 && fdcache_make_room(fs->fds, fd, &tries));
+	return fd;
+}
+
 static bool is_weir_directory(const struct node *dir, const char *name)
 {
 	return dir->id == NODE_ROOT && !strcmp(name, WEIR_DIRECTORY);
@@ -144,9 +156,9 @@ int find_child(struct fs *fs, struct node *dir, const char *name, struct node **
 		r = find_quickly(fs, dir, fdref_fd(ref), name, ret, ret_st);
 	if (r != -EAGAIN)
 		return r;
-	fd = openat(fdref_fd(ref), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_with_room(fs, fdref_fd(ref), name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	return find_opened(fs, dir, name, fd, ret, ret_st);
 }
 

@@ -90,6 +90,9 @@ void fill_entry_out(struct fs *fs, struct fuse_entry_out *e, const struct node *
 /* Reply with 0 or a negative errno. */
 void reply_result(fuse_req_t req, int r);
 
+/* openat, with a negative errno; when there is no descriptor left, idle ones make room first. */
+int open_with_room(struct fs *fs, int dirfd, const char *name, int flags, mode_t mode);
+
 /* "/proc/self/fd/N": a path of the very file, for calls that take no descriptor. */
 struct fd_path {
 	char text[32];

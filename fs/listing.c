@@ -108,8 +108,9 @@ static int stream_open(struct fs *fs, struct node *dir, uint64_t off, struct str
 	r = node_fd(fs, dir, FD_PATH, &ref);
 	if (r == 0) {
 		/* "." of the O_PATH descriptor: a position of our own */
-		s->fd = openat(fdref_fd(ref), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		r = s->fd < 0 ? -errno : 0;
+		s->fd = open_with_room(fs, fdref_fd(ref), ".",
+				       O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+		r = MIN(s->fd, 0);
 	}
 	if (r == 0 && off && lseek(s->fd, (off_t)off, SEEK_SET) < 0)
 		r = -errno;

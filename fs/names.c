@@ -155,9 +155,9 @@ static int create_file(fuse_req_t req, struct node *dir, int dirfd, const char *
 
 	begin_making(dir, name, S_IFREG);
 	caller_enter(fuse_req_ctx(req));
-	fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
-		    mode);
-	r = fd < 0 ? -errno : 0;
+	fd = open_with_room(request_fs(req), dirfd, name,
+			    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, mode);
+	r = MIN(fd, 0);
 	if (r == -EEXIST && !(flags & O_EXCL))
 		r = -ESTALE;
 	caller_leave();
@@ -166,11 +166,9 @@ static int create_file(fuse_req_t req, struct node *dir, int dirfd, const char *
 }
 
 /* Made by the worker before us: open what it made. */
-static int open_made(int dirfd, const char *name)
+static int open_made(struct fs *fs, int dirfd, const char *name)
 {
-	int fd = openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-
-	return fd < 0 ? -errno : fd;
+	return open_with_room(fs, dirfd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
 }
 
 static int create_or_resume(fuse_req_t req, struct node *dir, const char *name, mode_t mode,
@@ -188,7 +186,7 @@ static int create_or_resume(fuse_req_t req, struct node *dir, const char *name, 
 	if (!resume_done(fs, &done))
 		r = create_file(req, dir, fdref_fd(ref), name, mode, flags);
 	else
-		r = done < 0 ? done : open_made(fdref_fd(ref), name);
+		r = done < 0 ? done : open_made(fs, fdref_fd(ref), name);
 	if (r < 0)
 		return r;
 	*ret_fd = r;

@@ -10,18 +10,23 @@
 
 #define TRIES 8 /* openat2 gives EAGAIN when a rename is in the way */
 
-static int open_beneath(int root, const char *path)
+static int open_beneath(struct fs *fs, const char *path)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
 			   RESOLVE_NO_XDEV,
 	};
+	unsigned tries = 0;
 	int fd = -1;
 
 	for (int i = 0; i < TRIES; i++) {
-		fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
-		if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
+		fd = (int)syscall(SYS_openat2, fs->store->root_fd, path, &how, sizeof how);
+		if (fd >= 0)
+			break;
+		if (fdcache_make_room(fs->fds, -errno, &tries))
+			i--;
+		else if (errno != EAGAIN && errno != EINTR)
 			break;
 	}
 	return fd < 0 ? -errno : fd;
@@ -58,7 +63,7 @@ static const char *refused_kind(mode_t mode)
 
 int place_find(struct fs *fs, const char *path, struct place *ret, const char **ret_why)
 {
-	_cleanup_(closep) int fd = open_beneath(fs->store->root_fd, path);
+	_cleanup_(closep) int fd = open_beneath(fs, path);
 	struct stat st;
 	int r, mount_id;
 

@@ -205,6 +205,31 @@ static int show(const char *path, bool with_heading, struct view *v)
 	return show_directory(path, v);
 }
 
+/* One line of how the mount itself does; nothing for a daemon that does not say. */
+static void print_mount(const char *point)
+{
+	_cleanup_(json_decrefp) json_t *status = NULL;
+	const json_t *mount, *last;
+
+	if (attribute_read_json(point, "user.weir.status", &status) < 0)
+		return;
+	mount = json_object_get(status, "mount");
+	last = json_object_get(mount, "last");
+	if (!mount)
+		return;
+	printf("  worker %lld, start %lld",
+	       (long long)json_integer_value(json_object_get(mount, "worker")),
+	       (long long)json_integer_value(json_object_get(mount, "starts")));
+	if (last)
+		printf(": the one before %s at %s, clients waited %.0f ms",
+		       json_string_value(json_object_get(last, "why")),
+		       json_string_value(json_object_get(last, "end")),
+		       json_real_value(json_object_get(last, "pause_ms")));
+	putchar('\n');
+	if (json_is_null(json_object_get(mount, "holder")))
+		printf("  weir-holder is gone: run `weir upgrade %s'\n", point);
+}
+
 static int show_mounts(struct view *v)
 {
 	_cleanup_(mounts_done) struct mounts mounts = {0};
@@ -222,6 +247,8 @@ static int show_mounts(struct view *v)
 			putchar('\n');
 		if (!v->json)
 			print_heading(mounts.list[i].source, mounts.list[i].point);
+		if (!v->json)
+			print_mount(mounts.list[i].point);
 		if (show_directory(mounts.list[i].point, v) != EXIT_CODE_OK)
 			code = EXIT_CODE_FAILED;
 	}

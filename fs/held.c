@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/held.c - see fs/held.h. */
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -76,6 +77,13 @@ const struct ledger *held_ledger(const struct held *h)
 int held_control(const struct held *h)
 {
 	return h->control;
+}
+
+bool held_alone(const struct held *h)
+{
+	struct pollfd p = {.fd = h->control};
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
 }
 
 static int ask(struct held *h, struct wire_message *m, int fd)

@@ -24,7 +24,8 @@ int held_new(struct held **ret);
 void held_free(struct held *h);
 
 const struct ledger *held_ledger(const struct held *h);
-int held_control(const struct held *h); /* readable at its end: the holder is gone */
+int held_control(const struct held *h); /* hangs up at its end: the holder is gone */
+bool held_alone(const struct held *h);	/* it is */
 
 /* Mount, trying to get the device number @wanted (0: any). */
 int held_mount(struct held *h, dev_t wanted, dev_t *ret);

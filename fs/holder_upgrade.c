@@ -147,7 +147,8 @@ static void start_new(struct holder *h)
 
 static void go_back(struct holder *h, int status)
 {
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !h->ready)
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !h->ready &&
+	    now_ns() - h->upgrade.begin >= READY_NS)
 		snprintf(h->upgrade.why, sizeof h->upgrade.why, "was not ready within %d s",
 			 (int)(READY_NS / 1000 / MS_IN_NS));
 	else if (WIFSIGNALED(status))

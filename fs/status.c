@@ -13,6 +13,7 @@
 #include "fs/open.h"
 #include "fs/recognise.h"
 #include "fs/status.h"
+#include "fs/status_mount.h"
 
 /* What of an open file's stack matters here, read while we own its open state. */
 struct running {
@@ -381,6 +382,8 @@ json_t *status_of(struct fs *fs, struct node *node, bool members)
 	s = describe(fs, node, &st, kind, facts);
 	if (members && strcmp(kind, "disk") && strcmp(kind, "file"))
 		json_object_set_new(s, "disks", members_of(fs, node, kind));
+	if (!strcmp(kind, "datastore"))
+		json_object_set_new(s, "mount", status_of_mount(fs));
 	json_decref(facts);
 	return s;
 }

@@ -36,6 +36,7 @@
 #include "fs/open.h"
 #include "fs/recognise.h"
 #include "fs/resume.h"
+#include "fs/status_mount.h"
 #include "fs/wire.h"
 
 #define BACKGROUND_THREADS 2
@@ -379,28 +380,16 @@ static void say_mounted(struct fs *fs)
 	event_emit(fs, "mounted", NULL, NULL, "the datastore is mounted");
 }
 
-/* How the worker before us ended, for people. */
-static void end_of_last(const struct ledger *l, char *ret, size_t size)
-{
-	int status = l->last_status;
-
-	if (WIFSIGNALED(status))
-		snprintf(ret, size, "the worker before was ended by signal %d (%s)",
-			 WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else if (WEXITSTATUS(status) == WIRE_EXIT_HANDED_OVER)
-		snprintf(ret, size, "the worker before has handed over");
-	else
-		snprintf(ret, size, "the worker before ended with code %d", WEXITSTATUS(status));
-}
-
 static void say_resumed(struct fs *fs)
 {
 	const struct ledger *l = held_ledger(fs->held);
-	char text[160];
+	char why[128];
 
-	end_of_last(l, text, sizeof text);
-	log_notice("worker %u goes on with %s: %s", l->starts, fs->options.mountpoint, text);
-	event_emit(fs, "worker-restarted", NULL, NULL, "%s; this is start %u", text, l->starts);
+	status_of_end(l->last_status, why, sizeof why);
+	log_notice("worker %u goes on with %s: the one before %s", l->starts,
+		   fs->options.mountpoint, why);
+	event_emit(fs, "worker-restarted", NULL, NULL, "the worker before %s; this is start %u",
+		   why, l->starts);
 }
 
 /* Kernel 6.9 has the notification, 6.12 the repair of what it left undone for requests that were

@@ -66,9 +66,31 @@ static bool is_complete(const struct stage_ops *ops)
 
 static void close_stage(struct stage *st)
 {
-	/* Only a table that is_complete refused has no close. */
-	if (st && st->ops->close)
-		st->ops->close(st);
+	const char *above;
+
+	if (!st || !st->ops->close)
+		return; /* only a table that is_complete refused has none */
+	above = stage_enter(st->ops->name);
+	st->ops->close(st);
+	stage_leave(above);
+}
+
+static int create_stage(const struct stack_part *part, struct stage *next, struct stage **ret)
+{
+	const char *above = stage_enter(part->class->name);
+	int r = part->class->create(part->settings, part->pool, next, ret);
+
+	stage_leave(above);
+	return r;
+}
+
+static int open_stage(struct stage *st)
+{
+	const char *above = stage_enter(st->ops->name);
+	int r = st->ops->open(st);
+
+	stage_leave(above);
+	return r;
 }
 
 static int add_layer(struct layer *layer, const struct stack_part *part, struct stage *next)
@@ -76,7 +98,7 @@ static int add_layer(struct layer *layer, const struct stack_part *part, struct 
 	struct stage *st = NULL;
 	int r;
 
-	r = part->class->create(part->settings, part->pool, next, &st);
+	r = create_stage(part, next, &st);
 	if (r < 0)
 		return r;
 
@@ -90,7 +112,7 @@ static int add_layer(struct layer *layer, const struct stack_part *part, struct 
 	st->next = next;
 	st->sealed = next->sealed && !part->class->seals;
 	st->size = stage_size(next);
-	return st->ops->open(st);
+	return open_stage(st);
 }
 
 static struct stack *stack_alloc(struct stage *leaf, size_t n)

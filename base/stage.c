@@ -12,6 +12,44 @@
 
 #define trace(st, r, format, ...) log_debug("%s: " format ": %d", (st)->ops->name, __VA_ARGS__, (r))
 
+/* ---- where a thread is -------------------------------------------------------------------- */
+
+static _Thread_local stage_mark running;
+
+stage_mark *stage_mark_of_thread(void)
+{
+	return &running;
+}
+
+const char *stage_running(void)
+{
+	return atomic_load_explicit(&running, memory_order_relaxed);
+}
+
+const char *stage_enter(const char *name)
+{
+	const char *above = stage_running();
+
+	atomic_store_explicit(&running, name, memory_order_relaxed);
+	return above;
+}
+
+void stage_leave(const char *above)
+{
+	atomic_store_explicit(&running, above, memory_order_relaxed);
+}
+
+/* The call to a stage's own code, marked as its. */
+#define call(st, operation, ...)                                                                   \
+	({                                                                                         \
+		const char *above_ = stage_enter((st)->ops->name);                                 \
+		int r_ = (st)->ops->operation((st), ##__VA_ARGS__);                                \
+		stage_leave(above_);                                                               \
+		r_;                                                                                \
+	})
+
+/* ---- the contract ------------------------------------------------------------------------- */
+
 /* Whole blocks, but the last one may be cut off by @size. */
 static bool is_aligned(const struct stage *st, uint64_t off, uint64_t len, uint64_t size)
 {
@@ -49,7 +87,7 @@ int stage_read(struct stage *st, void *ret_buf, struct seal *ret_seals, uint64_t
 	check_range(st, off, len);
 	check_seals(st, ret_seals, len);
 
-	r = st->ops->read(st, ret_buf, ret_seals, off, len);
+	r = call(st, read, ret_buf, ret_seals, off, len);
 	assert(r <= 0);
 	trace(st, r, "read off=%" PRIu64 " len=%zu", off, len);
 	return r;
@@ -65,7 +103,7 @@ int stage_write(struct stage *st, const void *buf, const struct seal *seals, uin
 	check_seals(st, seals, len);
 	assert((flags & ~(unsigned)STAGE_FUA) == 0);
 
-	r = st->ops->write(st, buf, seals, off, len, flags);
+	r = call(st, write, buf, seals, off, len, flags);
 	assert(r <= 0);
 	if (r == 0)
 		grow_size(st, off + len);
@@ -75,7 +113,7 @@ int stage_write(struct stage *st, const void *buf, const struct seal *seals, uin
 
 int stage_flush(struct stage *st)
 {
-	int r = st->ops->flush(st);
+	int r = call(st, flush);
 
 	assert(r <= 0);
 	trace(st, r, "%s", "flush");
@@ -88,7 +126,7 @@ int stage_trim(struct stage *st, uint64_t off, uint64_t len)
 
 	check_range(st, off, len);
 
-	r = st->ops->trim(st, off, len);
+	r = call(st, trim, off, len);
 	assert(r <= 0);
 	trace(st, r, "trim off=%" PRIu64 " len=%" PRIu64, off, len);
 	return r;
@@ -100,7 +138,7 @@ int stage_zero(struct stage *st, uint64_t off, uint64_t len)
 
 	check_range(st, off, len);
 
-	r = st->ops->zero(st, off, len);
+	r = call(st, zero, off, len);
 	assert(r <= 0);
 	trace(st, r, "zero off=%" PRIu64 " len=%" PRIu64, off, len);
 	return r;
@@ -112,7 +150,7 @@ int stage_reserve(struct stage *st, uint64_t off, uint64_t len)
 
 	assert(len <= UINT64_MAX - off);
 
-	r = st->ops->reserve(st, off, len);
+	r = call(st, reserve, off, len);
 	assert(r <= 0);
 	trace(st, r, "reserve off=%" PRIu64 " len=%" PRIu64, off, len);
 	return r;
@@ -120,7 +158,7 @@ int stage_reserve(struct stage *st, uint64_t off, uint64_t len)
 
 int stage_resize(struct stage *st, uint64_t size)
 {
-	int r = st->ops->resize(st, size);
+	int r = call(st, resize, size);
 
 	assert(r <= 0);
 	if (r == 0)
@@ -135,7 +173,7 @@ int stage_extent(struct stage *st, uint64_t off, struct stage_extent *ret)
 
 	assert(off < stage_size(st));
 
-	r = st->ops->extent(st, off, ret);
+	r = call(st, extent, off, ret);
 	assert(r <= 0);
 	assert(r < 0 || (ret->end > off && ret->end <= stage_size(st)));
 	trace(st, r, "extent off=%" PRIu64, off);
@@ -144,7 +182,7 @@ int stage_extent(struct stage *st, uint64_t off, struct stage_extent *ret)
 
 int stage_drain(struct stage *st)
 {
-	int r = st->ops->drain(st);
+	int r = call(st, drain);
 
 	assert(r <= 0);
 	trace(st, r, "%s", "drain");

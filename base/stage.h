@@ -25,7 +25,8 @@
  *            survive a power cut.
  * Failures   are seen by the stages above, never by those below.
  *
- * Callers never touch st->ops: the wrappers below check the contract, keep st->size and trace.
+ * Callers never touch st->ops: the wrappers below check the contract, keep st->size, note which
+ * stage the thread is in, and trace.
  * Nothing is forwarded implicitly: a stage that adds nothing to an operation says
  * .trim = stage_fwd_trim.  base/stack.c refuses a table with an empty member.
  */
@@ -112,6 +113,19 @@ static inline uint64_t stage_size(struct stage *st)
 {
 	return atomic_load_explicit(&st->size, memory_order_acquire);
 }
+
+/* Which stage a thread is in at this moment: what a watchdog and a handler of a fatal signal tell of
+ * it.  The name is a stage class's, which is never freed; NULL: the thread is in none. */
+typedef _Atomic(const char *) stage_mark;
+
+/* The calling thread's mark, which other threads may read for as long as it lives. */
+stage_mark *stage_mark_of_thread(void);
+const char *stage_running(void); /* may be called in a signal handler */
+
+/* For code of a stage that is not called by the wrappers (base/stack.c): what stage_enter returns goes
+ * to stage_leave. */
+const char *stage_enter(const char *name);
+void stage_leave(const char *above);
 
 /* For a stage that adds nothing to an operation: hand it to st->next as it is. */
 int stage_fwd_open(struct stage *st);

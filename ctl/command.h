@@ -24,7 +24,7 @@ struct command {
 };
 
 extern const struct command command_mount, command_umount, command_status, command_policy,
-	command_check, command_events, command_upgrade;
+	command_check, command_events, command_upgrade, command_resume;
 
 /* The table, ended by NULL. */
 extern const struct command *const commands[];

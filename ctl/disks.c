@@ -56,7 +56,8 @@ static int look(struct disks *d, const char *path)
 	if (attribute_status(path, &status, NULL) < 0)
 		return 0; /* gone meanwhile, or not ours to read */
 	kind = member_text(status, "kind", "");
-	if (strcmp(kind, "disk") != 0 && strcmp(kind, "vm") != 0)
+	if (strcmp(kind, "disk") != 0 && strcmp(kind, "vm") != 0 &&
+	    !json_object_get(status, "quarantine"))
 		return 0;
 	return add(d, path, status, strcmp(kind, "vm") == 0);
 }

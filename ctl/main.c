@@ -14,7 +14,7 @@
 
 const struct command *const commands[] = {
 	&command_mount, &command_umount, &command_status, &command_policy,
-	&command_check, &command_events, &command_upgrade, NULL,
+	&command_check, &command_events, &command_upgrade, &command_resume, NULL,
 };
 
 static const char usage[] = "Usage: weir COMMAND [OPTION]... [ARGUMENT]...\n"

@@ -34,6 +34,7 @@ static const char help[] =
 	"                        a pause, where the kernel can (Linux 6.9)\n"
 	"  threads=N             threads that serve requests, 2 to 64 (default: 24)\n"
 	"  disk-threads=N        how many of them one disk may occupy\n"
+	"  watchdog=SECONDS      report requests that take longer; 0: never (default: 30)\n"
 	"  state=DIR             catalog and caches (default: DATASTORE/.weir/state); must be on\n"
 	"                        a local filesystem\n"
 	"  policies=DIR          policy files (default: /etc/weir/policies, then the shipped ones)\n"

@@ -35,6 +35,7 @@ static const struct option_kind {
 	{"policy-group", KIND_GROUP},
 	{"threads", KIND_NUMBER, .least = 2, .most = 64},
 	{"disk-threads", KIND_NUMBER, .least = 1, .most = 63},
+	{"watchdog", KIND_NUMBER, .least = 0, .most = 86400},
 	{"revalidate", KIND_NUMBER, .least = 0, .most = 3600},
 	{"acl", KIND_WORDS, {"on", "off"}},
 	{"resume", KIND_WORDS, {"auto", "off"}},

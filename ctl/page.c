@@ -66,6 +66,46 @@ char *page_policy(const json_t *status, int with_version)
 	return text;
 }
 
+char *page_quarantine(const json_t *status)
+{
+	const json_t *q = json_object_get(status, "quarantine");
+	const char *stage = member_text(q, "stage", NULL), *extent = member_text(q, "extent", NULL);
+	char *text;
+
+	if (!q)
+		return NULL;
+	if (asprintf(&text,
+		     "weir's worker died over %s %" PRIu64 " times, the last of %s in %s%s%s on "
+		     "%s; I/O fails until `weir resume'",
+		     extent ? extent : "it", member_number(q, "faults"),
+		     member_text(q, "signal", "?"), member_text(q, "operation", "?"),
+		     stage ? " of stage " : "", stage ? stage : "",
+		     member_text(q, "since", "?")) < 0)
+		return NULL;
+	return text;
+}
+
+char *page_slow(const json_t *status)
+{
+	const json_t *list = json_object_get(status, "slow"), *one, *worst = NULL;
+	const char *stage;
+	char *text;
+	size_t i;
+
+	json_array_foreach(list, i, one) if (!worst || member_number(one, "seconds") >
+							       member_number(worst, "seconds"))
+		worst = one;
+	if (!worst)
+		return NULL;
+	stage = member_text(worst, "stage", NULL);
+	if (asprintf(&text, "%zu %s, the longest a %s for %" PRIu64 " s%s%s",
+		     json_array_size(list), json_array_size(list) == 1 ? "request" : "requests",
+		     member_text(worst, "operation", "?"), member_number(worst, "seconds"),
+		     stage ? " in stage " : "", stage ? stage : "") < 0)
+		return NULL;
+	return text;
+}
+
 /* "a, b, c" of an array of texts; malloc'ed. */
 static char *join(const json_t *array)
 {
@@ -280,6 +320,16 @@ static void print_stage(const char *name, const json_t *stats, FILE *to)
 		tree_print(rest, 2 * INDENT, to);
 }
 
+static void print_trouble(const json_t *status, FILE *to)
+{
+	_cleanup_(freep) char *quarantine = page_quarantine(status), *slow = page_slow(status);
+
+	if (quarantine)
+		line(to, "In quarantine", "%s", quarantine);
+	if (slow)
+		line(to, "Slow", "%s", slow);
+}
+
 void page_print(const struct disk *d, FILE *to)
 {
 	_cleanup_(freep) char *policy = page_policy(d->status, true), *safe = text_safe(d->path);
@@ -296,6 +346,7 @@ void page_print(const struct disk *d, FILE *to)
 		print_vm(vm, to);
 	else
 		line_text(to, "Kind", d->status, "kind");
+	print_trouble(d->status, to);
 	line_size(to, "Size", d->status, "size");
 	line(to, "Used", "%s (%" PRIu64 " bytes)", text_size(disk_used(d), used), disk_used(d));
 	line(to, "Policy", "%s", policy && strcmp(policy, "-") != 0 ? policy : "none");

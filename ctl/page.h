@@ -13,4 +13,9 @@ void page_print(const struct disk *d, FILE *to);
 /* "gold, version 3 (from vm1/)", "none": malloc'ed. */
 char *page_policy(const json_t *status, int with_version);
 
+/* Why its I/O fails, as a sentence; malloc'ed, NULL: it does not. */
+char *page_quarantine(const json_t *status);
+/* The request that takes longest now, likewise. */
+char *page_slow(const json_t *status);
+
 #endif

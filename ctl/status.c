@@ -107,11 +107,20 @@ static char *row_name(const struct disk *d, const char *directory)
 	return asprintf(&name, "%s%s", d->in_vm ? "  " : "", path) < 0 ? NULL : name;
 }
 
+static void note(struct table *t, const char *label, const char *text)
+{
+	_cleanup_(freep) char *line = NULL;
+
+	if (text && asprintf(&line, "    %s: %s", label, text) >= 0)
+		table_note(t, line);
+}
+
 static void row(struct table *t, const struct disk *d, const char *directory, struct view *v)
 {
 	const json_t *disk = json_object_get(d->status, "disk");
 	const json_t *compliance = json_object_get(d->status, "compliance");
 	const char *problem = member_text(disk, "problem", NULL);
+	_cleanup_(freep) char *quarantine = page_quarantine(d->status), *slow = page_slow(d->status);
 	struct cells c = {.policy = page_policy(d->status, false), .name = row_name(d, directory)};
 	bool capacity = json_object_get(disk, "capacity");
 
@@ -127,12 +136,9 @@ static void row(struct table *t, const struct disk *d, const char *directory, st
 			     c.rates[1], c.rates[2], c.rates[3], NULL});
 	free(c.policy);
 	free(c.name);
-	if (problem) {
-		_cleanup_(freep) char *note = NULL;
-
-		if (asprintf(&note, "    problem: %s", problem) >= 0)
-			table_note(t, note);
-	}
+	note(t, "problem", problem);
+	note(t, "in quarantine", quarantine);
+	note(t, "slow", slow);
 }
 
 static int show_directory(const char *path, struct view *v)

@@ -14,6 +14,7 @@
 #include "fs/caller.h"
 #include "fs/control.h"
 #include "fs/events.h"
+#include "fs/quarantine.h"
 #include "fs/status.h"
 
 #define USER    "user.weir."
@@ -130,7 +131,8 @@ static int check_writer(fuse_req_t req, const char *name)
 	struct fs *fs = request_fs(req);
 	bool trusted = name[0] == 't';
 
-	if (strcmp(word_of(name), "policy") && strcmp(word_of(name), "apply"))
+	if (strcmp(word_of(name), "policy") && strcmp(word_of(name), "apply") &&
+	    strcmp(word_of(name), "resume"))
 		return -EPERM; /* the others only read */
 	if (fs->options.trusted_xattr && !trusted)
 		return -EPERM;
@@ -182,6 +184,10 @@ int control_set(fuse_req_t req, struct node *node, const char *name, const char 
 		return r;
 	if (!strcmp(word_of(name), "policy"))
 		return set_policy(req, node, value, size);
+	if (!strcmp(word_of(name), "resume")) {
+		quarantine_lift(request_fs(req), node);
+		return 0;
+	}
 	r = assign_apply(request_fs(req), node, &why);
 	if (r < 0)
 		assign_note_refusal(request_fs(req), node->id, why ? why : strerror(-r));

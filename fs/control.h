@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/control.h - weir's own xattrs: the filesystem is the interface (DESIGN section 7).
  *
- * Names: user.weir.policy, .status, .compliance, .stats, .plan.NAME, .events.SEQ, .apply; docs:
+ * Names: user.weir.policy, .status, .compliance, .stats, .plan.NAME, .events.SEQ, .apply,
+ * .resume; docs:
  * weir(1).  None of them is ever listed: backup tools would copy them.
  */
 #ifndef FS_CONTROL_H

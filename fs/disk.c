@@ -8,7 +8,64 @@
 #include "base/split.h"
 #include "fs/cover.h"
 #include "fs/disk.h"
+#include "fs/fault.h"
 #include "fs/open.h"
+
+/* ---- disks in use ------------------------------------------------------------------------ */
+
+struct disk_list {
+	pthread_mutex_t lock; /* protects the list; under it only a disk's queue is locked */
+	struct list disks;
+};
+
+int disk_list_new(struct disk_list **ret)
+{
+	struct disk_list *l = calloc(1, sizeof *l);
+
+	if (!l)
+		return -ENOMEM;
+	pthread_mutex_init(&l->lock, NULL);
+	list_init(&l->disks);
+	*ret = l;
+	return 0;
+}
+
+void disk_list_free(struct disk_list *l)
+{
+	if (!l)
+		return;
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+size_t disk_list_old(struct disk_list *l, uint64_t age_ns, struct disk_view *ret, size_t max)
+{
+	size_t n = 0;
+
+	LOCKED(&l->lock);
+	list_for_each (at, &l->disks) {
+		struct disk *d = list_entry(at, struct disk, link);
+		uint64_t oldest = queue_oldest_ns(&d->queue);
+
+		if (n < max && oldest > age_ns)
+			ret[n++] = (struct disk_view){d->node->id, oldest};
+	}
+	return n;
+}
+
+static void enlist(struct disk_list *l, struct disk *d)
+{
+	LOCKED(&l->lock);
+	list_append(&l->disks, &d->link);
+}
+
+static void delist(struct disk_list *l, struct disk *d)
+{
+	LOCKED(&l->lock);
+	list_remove(&d->link);
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
 
 static void disk_free(struct disk *d)
 {
@@ -64,6 +121,8 @@ int disk_get(struct fs *fs, struct node *node)
 	d->references = 1;
 	d->leaf = leaf;
 	note_stack(d);
+	d->node = node;
+	enlist(fs->disks, d);
 	node->disk = d;
 	return 0;
 }
@@ -81,6 +140,7 @@ void disk_put(struct fs *fs, struct node *node)
 	if (r < 0)
 		log_error("a disk could not be drained at its last close: %s", strerror(-r));
 	node->disk = NULL;
+	delist(fs->disks, d);
 	disk_let_go(fs, d, &io);
 	disk_free(d);
 }
@@ -261,6 +321,7 @@ static void look_at_size(struct job *job)
 	struct look *look = container_of(job, struct look, job);
 	struct fs *fs = look->fs;
 	struct node *node = look->node;
+	_fault_turn_ turn = fault_turn(fs, node->id);
 
 	open_begin(fs, node);
 	if (size_differs(fs, node)) /* or a write is just growing it: then nothing changes */

@@ -28,7 +28,21 @@ struct disk {
 	struct applied *applied; /* whose stages the stack has; NULL: the leaf alone */
 	bool waits;	       /* its policy has stages, but there was no lease */
 	unsigned references;
+	struct list link;      /* in the list of disks in use */
+	struct node *node;
 };
+
+/* Disks in use, for whoever watches them. */
+struct disk_list;
+int disk_list_new(struct disk_list **ret);
+void disk_list_free(struct disk_list *l);
+
+struct disk_view {
+	uint64_t node;
+	uint64_t oldest_ns; /* age of its oldest unfinished request; 0: there is none */
+};
+/* The disks whose oldest request is older than @age_ns, at most @max; how many. */
+size_t disk_list_old(struct disk_list *l, uint64_t age_ns, struct disk_view *ret, size_t max);
 
 int disk_get(struct fs *fs, struct node *node);
 void disk_put(struct fs *fs, struct node *node);

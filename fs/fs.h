@@ -3,7 +3,7 @@
  *
  * Lock order, first to last (docs/locking.md says why):
  *     policy assignments (fs/assign) - open slots (fs/open) - node table (fs/nodes) -
- *     session - events - fd cache shards - slate - disk queue (base/queue)
+ *     session - events - fd cache shards - slate - disks in use - disk queue (base/queue)
  * No lock of an object is held over a system call or a FUSE reply.
  */
 #ifndef FS_FS_H
@@ -26,6 +26,9 @@ struct fs {
 	struct fdcache *fds;
 	struct held *held;	 /* fs/held.h */
 	struct slate *slate;
+	struct blames *blames;	 /* fs/blame.h */
+	struct watchdog *watchdog; /* fs/watchdog.h */
+	struct disk_list *disks; /* fs/disk.h */
 	bool resumed;		 /* a worker before us served this mount */
 	struct nodes *nodes;
 	struct session *session;

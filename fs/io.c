@@ -27,6 +27,7 @@ struct request {
 	struct disk *disk; /* stays while the file is open */
 	int (*run)(struct request *rq);   /* the bytes: inside the queue */
 	void (*reply)(struct request *rq, int r); /* outside it again */
+	uint32_t opcode;
 	uint64_t off;
 	size_t len;
 	int mode;	       /* fallocate's, lseek's whence, fsync's datasync */
@@ -76,6 +77,7 @@ static int request_new(fuse_req_t req, fuse_ino_t id, const struct fuse_file_inf
 		return -ENOMEM;
 	rq->req = req;
 	rq->fs = request_fs(req);
+	rq->opcode = session_request()->opcode;
 	rq->node = fi ? open_node(rq->fs, fi->fh, id) : NULL;
 	if (!rq->node) {
 		r = nodes_get(rq->fs->nodes, id, &rq->node);
@@ -155,6 +157,16 @@ static void enter_again(struct fs *fs, struct request *rq, int how)
 		session_ready(fs->session, &rq->io);
 }
 
+/* Whom to blame, and for how long it is under way. */
+static void note_in_slot(const struct request *rq)
+{
+	struct slate_request *q = session_slot();
+
+	__atomic_store_n(&q->node, rq->node->id, __ATOMIC_RELAXED);
+	__atomic_store_n(&q->opcode, rq->opcode, __ATOMIC_RELAXED);
+	__atomic_store_n(&q->since_ns, rq->io.since_ns, __ATOMIC_RELAXED);
+}
+
 /* Inside the gate: run @io, then what its end lets run, then who waited at the gate. */
 static void run_inside(struct fs *fs, struct io *io)
 {
@@ -164,7 +176,7 @@ static void run_inside(struct fs *fs, struct io *io)
 
 		while (!rq->ready)
 			sched_yield(); /* its bytes are being copied this very moment */
-		session_slot()->node = rq->node->id; /* whom to blame */
+		note_in_slot(rq);
 		r = run(rq);
 		io = leave_queue(fs, rq);
 		if (r > 0) {

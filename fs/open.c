@@ -7,7 +7,9 @@
 #include "fs/assign.h"
 #include "fs/cover.h"
 #include "fs/callbacks.h"
+#include "fs/blame.h"
 #include "fs/disk.h"
+#include "fs/fault.h"
 #include "fs/held.h"
 #include "fs/open.h"
 #include "fs/orphan.h"
@@ -51,10 +53,14 @@ void opens_free(struct opens *o)
  * here is tried again by the next owner, and said to whoever needs the disk. */
 static int restore_disk(struct fs *fs, struct node *node)
 {
+	_fault_turn_ turn = {0};
 	int r;
 
 	if (!node->open || node->disk || open_glance(fs, node).way != WAY_DAEMON)
 		return 0;
+	if (blame_quarantined(fs->blames, node->id, NULL))
+		return -EIO;
+	turn = fault_turn(fs, node->id);
 	r = disk_get(fs, node);
 	if (r == 0)
 		fs->opens->node[node->open - 1] = node;

@@ -115,6 +115,8 @@ static int one_option(struct options *o, char *option)
 		return number(option, value, 2, 64, &o->threads);
 	if (!strcmp(option, "revalidate"))
 		return number(option, value, 0, 3600, &o->revalidate);
+	if (!strcmp(option, "watchdog"))
+		return number(option, value, 0, 86400, &o->watchdog);
 	if (!strcmp(option, "disk-threads"))
 		return number(option, value, 1, 63, &o->disk_threads);
 	return complain(option, "is not known; see weir(1)");
@@ -165,7 +167,7 @@ int options_parse(int argc, char **argv, struct options *ret)
 {
 	int c;
 
-	*ret = (struct options){.threads = 48, .revalidate = 1};
+	*ret = (struct options){.threads = 48, .revalidate = 1, .watchdog = 30};
 	while ((c = getopt(argc, argv, "rfdo:")) >= 0) {
 		if (c == 'f')
 			ret->foreground = true;

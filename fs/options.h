@@ -20,6 +20,7 @@ struct options { /* strings are malloc'ed */
 	unsigned revalidate; /* seconds for which the kernel trusts names and attributes */
 	unsigned threads;
 	unsigned disk_threads; /* in service per disk */
+	unsigned watchdog; /* seconds after which a request is reported; 0: never */
 	unsigned long mount_flags; /* MS_RDONLY, MS_NOSUID, ... */
 	char *state;	     /* NULL: in the datastore */
 	char *policies;	     /* NULL: the usual directories */

@@ -8,8 +8,10 @@
 #include "base/log.h"
 #include "base/paths.h"
 #include "fs/facts.h"
+#include "fs/fault.h"
 #include "fs/helper.h"
 #include "fs/open.h"
+#include "fs/quarantine.h"
 #include "fs/recognise.h"
 
 #define HELPER	   "weir-recognise"
@@ -311,7 +313,13 @@ static int answer(struct question *q, json_t **ret)
 int recognise(struct fs *fs, struct node *node, json_t **ret)
 {
 	struct question q = {.fs = fs, .handle = &node->handle, .node = node};
-	int r = answer(&q, ret);
+	_fault_turn_ turn = {0};
+	int r;
+
+	if (quarantine_is_blind(fs, node))
+		return -EIO;
+	turn = fault_turn(fs, node->id);
+	r = answer(&q, ret);
 
 	/* A text may change, so it is always looked up again. */
 	if (r == 0 && q.kept && facts_when_changed(*ret) != FACTS_AGAIN)

@@ -10,9 +10,13 @@
 
 #include "base/log.h"
 #include "base/queue.h"
+#include "base/stage.h"
 #include "fs/caller.h"
+#include "fs/fault.h"
 #include "fs/fs.h"
+#include "fs/quarantine.h"
 #include "fs/session.h"
+#include "fs/share.h"
 
 #define MESSAGE_SIZE    (SESSION_BUFFER + 4096u) /* a write of 1 MiB with its headers */
 #define SPARE_READERS   10u /* threads that may wait in read(2) at once */
@@ -26,8 +30,8 @@ struct thread {
 	pthread_t id;
 	void *message, *scratch;
 	void *spare;
-	struct slate_request *slot;
 	struct fuse_in_header *request; /* NULL between requests */
+	const stage_mark *stage; /* which it is in; under the lock, NULL when it has ended */
 	_Atomic bool running;
 };
 
@@ -39,12 +43,15 @@ struct session {
 	bool got_init;
 	bool replaying; /* INIT is answered to libfuse alone; the kernel has its answer */
 	struct slate_init init;
+	struct share *share;
+	struct slate_request *_Atomic slots[SLATE_THREADS]; /* of each thread, while it has one */
 
 	pthread_mutex_t lock; /* protects all below; nothing is taken under it */
 	pthread_cond_t wake;  /* parked threads wait here */
 	pthread_cond_t ended; /* session_run waits here */
 	struct thread threads[SLATE_THREADS];
-	unsigned limit, started, parked;
+	unsigned limit;
+	_Atomic unsigned started, parked; /* read also without the lock, as hints */
 	_Atomic unsigned readers, ready; /* changed also without the lock: hints of when to take it */
 	struct io *ready_first, **ready_last;
 	_Atomic bool stop;
@@ -55,6 +62,11 @@ struct session {
 /* The thread that runs: libfuse's callbacks have no room for it.  Not state, an address. */
 static _Thread_local struct thread *self;
 
+static struct slate_request *_Atomic *slot_of(struct thread *t)
+{
+	return &t->session->slots[t->index];
+}
+
 const struct fuse_in_header *session_request(void)
 {
 	return self ? self->request : NULL;
@@ -62,7 +74,7 @@ const struct fuse_in_header *session_request(void)
 
 struct slate_request *session_slot(void)
 {
-	return self ? self->slot : NULL;
+	return self ? *slot_of(self) : NULL;
 }
 
 void *session_scratch(void)
@@ -208,36 +220,47 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void set_relaxed(_Atomic uint32_t *to, uint32_t value)
-{
-	atomic_store_explicit(to, value, memory_order_relaxed);
-}
-
 /* What a worker before us did for it, if it did anything. */
 static void adopt_record(struct thread *t, uint64_t unique)
 {
 	struct slate *slate = t->session->fs->slate;
-	struct slate_request *found = slate_adopt(slate, unique);
+	struct slate_request *found = slate_adopt(slate, unique), *old;
 
 	if (!found)
 		return;
-	slate_request_put(slate, t->slot);
-	t->slot = found;
-	t->slot->thread = (int32_t)gettid();
+	found->thread = (int32_t)gettid();
+	old = atomic_exchange(slot_of(t), found);
+	old->state = SLATE_IDLE;
+	slate_request_put(slate, old);
 }
+
+/* Others may look at them: fs/share.c, fs/watchdog.c. */
+#define set_relaxed(to, value) __atomic_store_n(&(to), value, __ATOMIC_RELAXED)
 
 static void begin_request(struct thread *t)
 {
 	const struct fuse_in_header *in = t->request;
 	uint64_t unique = in->unique & ~RESENT;
+	struct slate_request *slot;
 
 	if (in->unique & RESENT)
 		adopt_record(t, unique);
-	atomic_store_explicit(&t->slot->unique, unique, memory_order_relaxed);
-	t->slot->opcode = in->opcode;
-	t->slot->node = in->nodeid;
-	t->slot->since_ns = now_ns();
-	set_relaxed(&t->slot->state, SLATE_RUNNING);
+	slot = *slot_of(t);
+	atomic_store_explicit(&slot->unique, unique, memory_order_relaxed);
+	set_relaxed(slot->opcode, in->opcode);
+	set_relaxed(slot->node, in->nodeid);
+	set_relaxed(slot->since_ns, now_ns());
+	atomic_store_explicit(&slot->state, SLATE_RUNNING, memory_order_relaxed);
+}
+
+/* Idle first, so that share_waiting sees whoever waits for that. */
+static void end_request(struct thread *t)
+{
+	struct slate_request *slot = *slot_of(t);
+
+	slot->state = SLATE_IDLE;
+	slate_clear(slot);
+	t->request = NULL;
 }
 
 /* The worker before us has answered INIT for libfuse, but died before the kernel had it. */
@@ -251,27 +274,76 @@ static void answer_init_again(struct session *s, const struct fuse_in_header *in
 		log_warning("cannot answer INIT: %s, ignoring", strerror(errno));
 }
 
-static void process(struct thread *t, size_t size)
+/* A forget has no answer. */
+static void refuse(struct session *s, const struct fuse_in_header *in)
 {
-	struct fuse_buf buf = {.size = size, .mem = t->message};
+	struct fuse_out_header header = {
+		.len = sizeof header, .error = -EIO, .unique = in->unique};
 
-	t->request = t->message;
+	if (in->opcode != FUSE_FORGET && write(s->device, &header, sizeof header) < 0)
+		log_debug("an answer found no request: %s", strerror(errno));
+}
+
+static void process(struct thread *t, void *message, size_t size)
+{
+	struct session *s = t->session;
+	struct fuse_buf buf = {.size = size, .mem = message};
+
+	t->request = message;
 	begin_request(t);
-	if (t->request->opcode == FUSE_INIT && t->session->got_init)
-		answer_init_again(t->session, t->request);
+	if (t->request->opcode == FUSE_INIT && s->got_init)
+		answer_init_again(s, t->request);
+	else if (blame_any(s->fs->blames) && quarantine_refuses(s->fs, t->request, size))
+		refuse(s, t->request);
 	else
-		fuse_session_process_buf(t->session->fuse, &buf);
-	set_relaxed(&t->slot->state, SLATE_IDLE);
-	slate_clear(t->slot);
-	t->request = NULL;
+		fuse_session_process_buf(s->fuse, &buf);
+	end_request(t);
 }
 
 static void run_ready(struct thread *t, struct io *io)
 {
-	t->slot->since_ns = now_ns();
-	set_relaxed(&t->slot->state, SLATE_RUNNING);
+	struct slate_request *slot = *slot_of(t);
+
+	set_relaxed(slot->since_ns, now_ns());
+	set_relaxed(slot->node, 0); /* until the disk is known: blame nobody */
+	atomic_store_explicit(&slot->state, SLATE_RUNNING, memory_order_relaxed);
 	fs_run_io(t->session->fs, io);
-	set_relaxed(&t->slot->state, SLATE_IDLE);
+	slot->state = SLATE_IDLE;
+}
+
+/* ---- a share of the threads -------------------------------------------------------------- */
+
+static unsigned idle_threads(const struct session *s)
+{
+	return s->limit - s->started + s->parked + s->readers;
+}
+
+/* A quarter may be held by whoever holds it; nearly always more are idle. */
+static bool few_idle(const struct session *s)
+{
+	return idle_threads(s) <= MAX(s->limit / 4, 1u);
+}
+
+static void serve_message(struct thread *t, size_t size)
+{
+	struct session *s = t->session;
+
+	if (few_idle(s) &&
+	    !share_enter(s->share, t->message, size, *slot_of(t), idle_threads(s)))
+		return;
+	process(t, t->message, size);
+}
+
+static void serve_waiting(struct thread *t)
+{
+	struct session *s = t->session;
+	struct waiting *w;
+
+	while (share_waiting(s->share) &&
+	       (w = share_next(s->share, *slot_of(t), idle_threads(s) + 1))) {
+		process(t, w->message, w->size);
+		free(w);
+	}
 }
 
 /* ---- threads ----------------------------------------------------------------------------- */
@@ -294,13 +366,13 @@ static int prepare_thread(struct session *s, struct thread *t, unsigned index)
 {
 	t->session = s;
 	t->index = index;
-	if (!t->slot)
-		t->slot = slate_request_take(s->fs->slate);
+	if (!*slot_of(t))
+		*slot_of(t) = slate_request_take(s->fs->slate);
 	if (!t->message) /* there from a start that failed */
 		t->message = populated(MESSAGE_SIZE);
 	if (!t->scratch)
 		t->scratch = populated(SESSION_BUFFER);
-	return t->slot && t->message && t->scratch ? 0 : -ENOMEM;
+	return *slot_of(t) && t->message && t->scratch ? 0 : -ENOMEM;
 }
 
 /* Called with the lock held; fails silently: fewer threads serve as well. */
@@ -398,7 +470,7 @@ static bool serve_one(struct thread *t)
 
 	left_reading(s);
 	if (n >= (ssize_t)sizeof(struct fuse_in_header)) {
-		process(t, (size_t)n);
+		serve_message(t, (size_t)n);
 		return true;
 	}
 	if (error == EINTR || error == EAGAIN || error == ENOENT)
@@ -407,15 +479,31 @@ static bool serve_one(struct thread *t)
 	return false;
 }
 
+static void begin_thread(struct thread *t)
+{
+	self = t;
+	(*slot_of(t))->thread = (int32_t)gettid();
+	caller_init_thread();
+	fault_thread_begin();
+	LOCKED(&t->session->lock);
+	t->stage = stage_mark_of_thread();
+}
+
+static void end_thread(struct thread *t)
+{
+	fault_thread_end();
+	LOCKED(&t->session->lock);
+	t->stage = NULL;
+	t->running = false;
+}
+
 static void *thread_main(void *data)
 {
 	struct thread *t = data;
 	struct session *s = t->session;
 	struct io *io;
 
-	self = t;
-	t->slot->thread = (int32_t)gettid();
-	caller_init_thread();
+	begin_thread(t);
 	/* Also at the end: a request that is ready holds its place in its disk's queue until it
 	 * has run, and a last close waits for the places to be free. */
 	for (;;) {
@@ -424,9 +512,31 @@ static void *thread_main(void *data)
 			run_ready(t, io);
 		else if (s->stop || !serve_one(t))
 			break;
+		serve_waiting(t);
 	}
-	t->running = false;
+	end_thread(t);
 	return NULL;
+}
+
+bool session_look(struct session *s, unsigned index, struct session_view *ret)
+{
+	struct slate_request *slot;
+	struct thread *t = &s->threads[index];
+
+	LOCKED(&s->lock);
+	slot = index < s->started ? s->slots[index] : NULL;
+	if (!slot || !t->stage)
+		return false;
+	*ret = (struct session_view){
+		.since_ns = slot->state == SLATE_RUNNING
+				    ? __atomic_load_n(&slot->since_ns, __ATOMIC_RELAXED)
+				    : 0,
+		.node = __atomic_load_n(&slot->node, __ATOMIC_RELAXED),
+		.opcode = __atomic_load_n(&slot->opcode, __ATOMIC_RELAXED),
+		.thread = slot->thread,
+		.stage = atomic_load_explicit(t->stage, memory_order_relaxed),
+	};
+	return true;
 }
 
 /* ---- life -------------------------------------------------------------------------------- */
@@ -474,7 +584,7 @@ static int answer_init(struct session *s)
 		ask_for_resend(s); /* the first worker may have died with it in hand */
 	n = s->replaying ? (ssize_t)recorded_init(s, t->message) : read_init(s, t->message);
 	if (n >= (ssize_t)sizeof(struct fuse_in_header))
-		process(t, (size_t)n);
+		process(t, t->message, (size_t)n);
 	self = NULL;
 	s->replaying = false;
 	if (n < 0)
@@ -507,6 +617,8 @@ int session_new(struct fs *fs, int device, unsigned threads, struct session **re
 	fuse_opt_free_args(&args);
 	if (s->fuse)
 		r = fuse_session_custom_io(s->fuse, &io, device);
+	if (r == 0)
+		r = share_new(s->slots, SLATE_THREADS, fs->options.disk_threads, &s->share);
 	if (r == 0)
 		r = prepare_thread(s, &s->threads[0], 0);
 	if (r == 0)
@@ -598,6 +710,7 @@ void session_free(struct session *s)
 		if (s->threads[i].scratch)
 			munmap(s->threads[i].scratch, SESSION_BUFFER);
 	}
+	share_free(s->share);
 	if (s->fuse)
 		fuse_session_destroy(s->fuse); /* closes the device */
 	else

@@ -13,6 +13,9 @@
  * were agreed, and asks the kernel to send again what was not answered (FUSE_NOTIFY_RESEND): those
  * requests come first, with bit 63 of `unique` set.
  *
+ * Of a file in quarantine nothing is processed that touches its bytes (fs/quarantine.h); when few
+ * threads are idle, one file gets only its share of them (fs/share.h).
+ *
  * libfuse parses and composes messages; where its 3.14 lacks a field (INIT flags above bit 31,
  * backing ids, write flags) the raw message is at hand: session_request().
  */
@@ -60,6 +63,16 @@ struct fuse_session *session_fuse(const struct session *s);
 /* Hand runnable requests (linked by io->next) to threads that have nothing to do. */
 struct io;
 void session_ready(struct session *s, struct io *list);
+
+/* What thread @index does, for whoever watches it.  False: there is no such thread (now). */
+struct session_view {
+	uint64_t since_ns; /* CLOCK_MONOTONIC of the request in service; 0: it has none */
+	uint64_t node;
+	uint32_t opcode;
+	int32_t thread;	   /* its tid */
+	const char *stage; /* the disk's stage it is in, static text, or NULL */
+};
+bool session_look(struct session *s, unsigned index, struct session_view *ret);
 
 /* In a request thread: the message in service, its thread's slot in the slate (elsewhere both are
  * NULL), and scratch memory of SESSION_BUFFER bytes that is populated, for replies. */

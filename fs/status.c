@@ -9,11 +9,14 @@
 #include "fs/cover.h"
 #include "fs/disk.h"
 #include "fs/events.h"
+#include "fs/fault.h"
 #include "fs/holders.h"
 #include "fs/open.h"
+#include "fs/quarantine.h"
 #include "fs/recognise.h"
 #include "fs/status.h"
 #include "fs/status_mount.h"
+#include "fs/watchdog.h"
 
 /* What of an open file's stack matters here, read while we own its open state. */
 struct running {
@@ -294,6 +297,48 @@ static void put_contents(struct fs *fs, struct node *node, json_t *s, const char
 		json_object_set_new(s, "disk", chain_describe(fs, node));
 }
 
+/* Why its I/O fails, and what takes long. */
+static void put_trouble(struct fs *fs, json_t *s, struct node *node)
+{
+	json_t *quarantine = quarantine_json(fs, node);
+	json_t *slow = watchdog_slow(fs->watchdog, node->id);
+
+	if (quarantine)
+		json_object_set_new(s, "quarantine", quarantine);
+	if (slow)
+		json_object_set_new(s, "slow", slow);
+}
+
+/* All that can be said without looking into it. */
+static json_t *describe_blindly(struct fs *fs, struct node *node)
+{
+	json_t *s = json_object();
+	char path[4096];
+
+	node_path(fs->nodes, node, path, sizeof path);
+	json_object_set_new(s, "weir", json_integer(1));
+	json_object_set_new(s, "path", status_text(path));
+	json_object_set_new(s, "kind",
+			    json_string(node->id == NODE_ROOT		  ? "datastore"
+					: node->flags & NODE_DIRECTORY ? "directory"
+									  : "file"));
+	put_trouble(fs, s, node);
+	return s;
+}
+
+/* Trouble anywhere in the datastore; and how many threads are busy. */
+static void put_all_trouble(struct fs *fs, json_t *s)
+{
+	json_t *slow = watchdog_slow(fs->watchdog, 0);
+
+	json_object_set_new(s, "quarantined", quarantine_list(fs));
+	if (slow)
+		json_object_set_new(s, "slow", slow);
+	json_object_set_new(s, "threads",
+			    json_pack("{s:i,s:i}", "busy", (int)watchdog_busy(fs->watchdog),
+				      "most", (int)fs->options.threads));
+}
+
 static json_t *describe(struct fs *fs, struct node *node, const struct stat *st, const char *kind,
 			const json_t *facts)
 {
@@ -317,6 +362,7 @@ static json_t *describe(struct fs *fs, struct node *node, const struct stat *st,
 		put_open(fs, s, &run, st, j.word == COMPLIANCE_PENDING);
 	json_object_set_new(s, "stages", stage_names(&j.cover));
 	json_object_set_new(s, "stats", run.stats);
+	put_trouble(fs, s, node);
 	return s;
 }
 
@@ -370,10 +416,13 @@ static json_t *members_of(struct fs *fs, struct node *node, const char *kind)
 
 json_t *status_of(struct fs *fs, struct node *node, bool members)
 {
+	_fault_turn_ turn = fault_turn(fs, node->id);
 	json_t *facts = NULL, *s;
 	const char *kind;
 	struct stat st;
 
+	if (quarantine_is_blind(fs, node))
+		return describe_blindly(fs, node);
 	if (node_attributes(fs, node, &st) < 0)
 		return json_object();
 	if (S_ISREG(st.st_mode) && recognise(fs, node, &facts) < 0)
@@ -382,8 +431,10 @@ json_t *status_of(struct fs *fs, struct node *node, bool members)
 	s = describe(fs, node, &st, kind, facts);
 	if (members && strcmp(kind, "disk") && strcmp(kind, "file"))
 		json_object_set_new(s, "disks", members_of(fs, node, kind));
-	if (!strcmp(kind, "datastore"))
+	if (node->id == NODE_ROOT)
 		json_object_set_new(s, "mount", status_of_mount(fs));
+	if (members && node->id == NODE_ROOT)
+		put_all_trouble(fs, s);
 	json_decref(facts);
 	return s;
 }

@@ -29,18 +29,22 @@
 #include "fs/assign.h"
 #include "fs/disk.h"
 #include "fs/events.h"
+#include "fs/fault.h"
 #include "fs/fs.h"
 #include "fs/gate.h"
 #include "fs/held.h"
 #include "fs/listing.h"
 #include "fs/open.h"
 #include "fs/recognise.h"
+#include "fs/quarantine.h"
 #include "fs/resume.h"
 #include "fs/status_mount.h"
+#include "fs/watchdog.h"
 #include "fs/wire.h"
 
 #define BACKGROUND_THREADS 2
 #define IDLE_DESCRIPTORS   512
+#define FAULT_REPORTS	   (1 << 20) /* bytes of them are kept */
 
 /* ---- the device number of the last mount -------------------------------------------------- */
 
@@ -165,6 +169,8 @@ static int build(struct fs *fs)
 	if (r == 0) /* a quarter of the threads is kept for what is no I/O of a disk */
 		r = gate_new(fs->options.threads - MAX(fs->options.threads / 4, 1u), &fs->gate);
 	if (r == 0)
+		r = disk_list_new(&fs->disks);
+	if (r == 0)
 		r = events_new(fs->slate, &fs->events);
 	if (r == 0)
 		r = opens_new(&fs->opens);
@@ -175,6 +181,14 @@ static int build(struct fs *fs)
 	if (r == 0)
 		r = assignments_new(fs, &fs->assignments);
 	return r;
+}
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* Before all else: an older or newer worker may know what to do with it. */
@@ -189,7 +203,7 @@ static int take_slate(struct fs *fs)
 		return r;
 	}
 	fs->resumed = held_ledger(fs->held)->device != 0;
-	return 0;
+	return blames_new(fs->slate, realtime_ns(), &fs->blames); /* before slots are taken */
 }
 
 static int mount_it(struct fs *fs)
@@ -216,6 +230,21 @@ static int mount_it(struct fs *fs)
 	return r;
 }
 
+/* Of a worker that dies: opened now, while it can be.  It is not let grow for ever. */
+static int open_fault_report(struct fs *fs)
+{
+	int fd = openat(fs->store->state_fd, "faults", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC,
+			0600);
+	struct stat st;
+
+	if (fd < 0)
+		log_warning("traces of faults cannot be kept: %s, ignoring", strerror(errno));
+	else if (fstat(fd, &st) == 0 && st.st_size > FAULT_REPORTS && ftruncate(fd, 0) < 0)
+		log_warning("old traces of faults cannot be removed: %s, ignoring",
+			    strerror(errno));
+	return fd;
+}
+
 static int start(struct fs *fs)
 {
 	int r;
@@ -223,13 +252,17 @@ static int start(struct fs *fs)
 	r = open_store(fs);
 	if (r < 0)
 		return r;
+	fault_catch(open_fault_report(fs));
 	r = build(fs);
 	if (r < 0)
 		return say(fs, fs->store->path, NULL, r);
 	r = mount_it(fs);
-	if (r == 0)
-		resume_restore(fs);
-	return r;
+	if (r < 0)
+		return r;
+	quarantine_tell(fs);
+	resume_restore(fs);
+	r = watchdog_new(fs, &fs->watchdog);
+	return r < 0 ? say(fs, "watchdog", NULL, r) : 0;
 }
 
 /* ---- end --------------------------------------------------------------------------------- */
@@ -254,6 +287,7 @@ static void close_disks(struct fs *fs)
 
 static void stop(struct fs *fs)
 {
+	watchdog_free(fs->watchdog);
 	if (fs->session && fs->nodes)
 		close_disks(fs);
 	if (fs->pool)
@@ -267,6 +301,8 @@ static void stop(struct fs *fs)
 	opens_free(fs->opens);
 	gate_free(fs->gate);
 	events_free(fs->events);
+	disk_list_free(fs->disks);
+	blames_free(fs->blames);
 	slate_free(fs->slate);
 	fdcache_free(fs->fds);
 	catalog_close(fs->catalog);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "base/catalog_guard.h"
 #include "base/catalog_internal.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -203,6 +204,7 @@ int catalog_open_sized(const char *dir, const struct catalog_identity *who, uint
 		c->path = NULL;
 		return -ENOMEM;
 	}
+	catalog_guard_install();
 	r = catalog_env_open(c, who);
 	if (r < 0)
 		return r;
@@ -233,99 +235,147 @@ uint32_t catalog_incarnation(struct catalog *c)
 	return c->incarnation;
 }
 
-int catalog_find_handle(struct catalog *c, const struct handle *h, uint64_t *ret_id)
+/* One lookup: what runs inside the guard reads the map, and owns nothing. */
+struct lookup {
+	struct catalog *c;
+	MDB_txn *txn;
+	enum catalog_table table;
+	struct bytes key;
+	void *ret;
+	size_t n, max;
+};
+
+static int decode(const struct lookup *l, struct bytes value)
+{
+	const uint8_t *sum_key = l->c->format.sum_key;
+
+	if (l->table == CATALOG_HANDLES)
+		return catalog_decode_handle(sum_key, l->key, value, l->ret);
+	return catalog_decode_node(sum_key, l->key, value, l->ret);
+}
+
+static int lookup_row(void *data)
+{
+	struct lookup *l = data;
+	struct bytes value;
+	int r = catalog_get(l->c, l->txn, l->table, l->key.data, l->key.len, &value);
+
+	return r < 0 ? r : decode(l, value);
+}
+
+static int lookup(struct lookup *l, int (*run)(void *data))
 {
 	_cleanup_(reading_end) struct reading reading = {0};
+	int r = reading_begin(l->c, &reading);
+
+	if (r < 0)
+		return r;
+	l->txn = reading.txn;
+	return catalog_guard(run, l);
+}
+
+int catalog_find_handle(struct catalog *c, const struct handle *h, uint64_t *ret_id)
+{
+	struct lookup l = {.c = c, .table = CATALOG_HANDLES, .ret = ret_id};
 	uint8_t key[CATALOG_KEY_MAX];
-	struct bytes k = {key, 0}, value;
-	int r;
 
 	if (!catalog_handle_valid(h))
 		return -EINVAL;
-	r = reading_begin(c, &reading);
-	if (r < 0)
-		return r;
-
-	k.len = catalog_key_handle(h, key);
-	r = catalog_get(c, reading.txn, CATALOG_HANDLES, k.data, k.len, &value);
-	if (r < 0)
-		return r;
-	return catalog_decode_handle(c->format.sum_key, k, value, ret_id);
+	l.key = (struct bytes){key, catalog_key_handle(h, key)};
+	return lookup(&l, lookup_row);
 }
 
 int catalog_find_node(struct catalog *c, uint64_t id, struct catalog_node *ret)
 {
-	_cleanup_(reading_end) struct reading reading = {0};
+	struct lookup l = {.c = c, .table = CATALOG_NODES, .ret = ret};
 	uint8_t key[8];
-	struct bytes k = {key, catalog_key_node(id, key)}, value;
-	int r;
 
-	r = reading_begin(c, &reading);
+	l.key = (struct bytes){key, catalog_key_node(id, key)};
+	return lookup(&l, lookup_row);
+}
+
+/* The text goes to l->ret, of CATALOG_FACTS_MAX bytes. */
+static int lookup_facts(void *data)
+{
+	struct lookup *l = data;
+	struct bytes value, json;
+	int r = catalog_get(l->c, l->txn, CATALOG_FACTS, l->key.data, l->key.len, &value);
+
+	if (r == 0)
+		r = catalog_decode_facts(l->c->format.sum_key, l->key, value, &json);
 	if (r < 0)
 		return r;
-
-	r = catalog_get(c, reading.txn, CATALOG_NODES, k.data, k.len, &value);
-	if (r < 0)
-		return r;
-	return catalog_decode_node(c->format.sum_key, k, value, ret);
+	if (json.len > CATALOG_FACTS_MAX)
+		return -EUCLEAN;
+	memcpy(l->ret, json.data, json.len);
+	l->n = json.len;
+	return 0;
 }
 
 int catalog_find_facts(struct catalog *c, const struct handle *h, char **ret)
 {
-	_cleanup_(reading_end) struct reading reading = {0};
+	char text[CATALOG_FACTS_MAX];
+	struct lookup l = {.c = c, .ret = text};
 	uint8_t key[CATALOG_KEY_MAX];
-	struct bytes k = {key, 0}, value, json;
 	int r;
 
 	if (!catalog_handle_valid(h))
 		return -EINVAL;
-	r = reading_begin(c, &reading);
+	l.key = (struct bytes){key, catalog_key_handle(h, key)};
+	r = lookup(&l, lookup_facts);
 	if (r < 0)
 		return r;
 
-	k.len = catalog_key_handle(h, key);
-	r = catalog_get(c, reading.txn, CATALOG_FACTS, k.data, k.len, &value);
-	if (r < 0)
-		return r;
-	r = catalog_decode_facts(c->format.sum_key, k, value, &json);
-	if (r < 0)
-		return r;
-
-	*ret = strndup(json.data, json.len);
+	*ret = strndup(text, l.n);
 	return *ret ? 0 : -ENOMEM;
+}
+
+static int disks_from(struct lookup *l, MDB_cursor *cursor)
+{
+	MDB_val k = catalog_val(l->key.data, l->key.len), v;
+	struct catalog_disk *to = l->ret;
+	int r = mdb_cursor_get(cursor, &k, &v, l->key.data ? MDB_SET_RANGE : MDB_FIRST);
+
+	if (r == 0 && l->key.data && k.mv_size == l->key.len &&
+	    memcmp(k.mv_data, l->key.data, l->key.len) == 0)
+		r = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+	r = catalog_errno(r);
+	while (r == 0 && l->n < l->max) {
+		r = catalog_decode_disk(l->c->format.sum_key, catalog_bytes(k), catalog_bytes(v),
+					&to[l->n]);
+		if (r == 0) {
+			l->n++;
+			r = catalog_errno(mdb_cursor_get(cursor, &k, &v, MDB_NEXT));
+		}
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+/* A fault leaves the cursor behind, which is memory only. */
+static int lookup_disks(void *data)
+{
+	struct lookup *l = data;
+	MDB_cursor *cursor;
+	int r = catalog_errno(mdb_cursor_open(l->txn, l->c->table[CATALOG_DISKS], &cursor));
+
+	if (r < 0)
+		return r;
+	r = disks_from(l, cursor);
+	mdb_cursor_close(cursor);
+	return r;
 }
 
 /* The next few disks behind @after (or the first ones, when it is NULL): their number. */
 static int next_disks(struct catalog *c, const struct disk_id *after, struct catalog_disk *ret,
-		      int max)
+		      size_t max)
 {
-	_cleanup_(reading_end) struct reading reading = {0};
-	MDB_val k = catalog_val(after, sizeof *after), v;
-	MDB_cursor *cursor;
-	int r, n = 0;
+	struct lookup l = {.c = c, .ret = ret, .max = max};
+	int r;
 
-	r = reading_begin(c, &reading);
-	if (r < 0)
-		return r;
-	r = catalog_errno(mdb_cursor_open(reading.txn, c->table[CATALOG_DISKS], &cursor));
-	if (r < 0)
-		return r;
-
-	r = mdb_cursor_get(cursor, &k, &v, after ? MDB_SET_RANGE : MDB_FIRST);
-	if (r == 0 && after && k.mv_size == sizeof *after &&
-	    memcmp(k.mv_data, after, sizeof *after) == 0)
-		r = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
-	r = catalog_errno(r);
-	while (r == 0 && n < max) {
-		r = catalog_decode_disk(c->format.sum_key, catalog_bytes(k), catalog_bytes(v),
-					&ret[n]);
-		if (r == 0) {
-			n++;
-			r = catalog_errno(mdb_cursor_get(cursor, &k, &v, MDB_NEXT));
-		}
-	}
-	mdb_cursor_close(cursor);
-	return r == 0 || r == -ENOENT ? n : r;
+	if (after)
+		l.key = (struct bytes){after, sizeof *after};
+	r = lookup(&l, lookup_disks);
+	return r < 0 ? r : (int)l.n;
 }
 
 /* In small groups, each from a snapshot of its own: @each may change the catalog. */

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "base/catalog_guard.h"
 #include "base/catalog_internal.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -120,12 +121,26 @@ static int env_open(struct catalog *c)
 	return r ? catalog_errno(r) : env_open_locked(c);
 }
 
+struct opening {
+	struct catalog *c;
+	const struct catalog_identity *who;
+};
+
+/* After a fault its transaction goes with the environment. */
+static int open_tables(void *data)
+{
+	struct opening *o = data;
+
+	return tables_open(o->c, o->who);
+}
+
 int catalog_env_open(struct catalog *c, const struct catalog_identity *who)
 {
+	struct opening o = {c, who};
 	int r = env_open(c);
 
 	if (r == 0)
-		r = tables_open(c, who);
+		r = catalog_guard(open_tables, &o);
 	if (r < 0)
 		catalog_env_close(c);
 	return r;
@@ -133,6 +148,8 @@ int catalog_env_open(struct catalog *c, const struct catalog_identity *who)
 
 void catalog_env_close(struct catalog *c)
 {
+	if (c->unwritable)
+		return; /* a transaction is under way for ever: the process's end closes it */
 	for (size_t i = 0; i < CATALOG_READERS; i++)
 		mdb_txn_abort(atomic_exchange(&c->reader[i], NULL));
 	if (c->env)
@@ -158,7 +175,7 @@ static int env_open_again(struct catalog *c)
 	int r;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!first && now.tv_sec == c->mend_tried)
+	if (c->unwritable || (!first && now.tv_sec == c->mend_tried))
 		return -EIO;
 	c->mend_tried = now.tv_sec;
 	catalog_env_close(c);

@@ -12,6 +12,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "base/catalog_record.h"
 
@@ -38,10 +39,11 @@ struct catalog {
 	uint64_t map_bytes_max;
 
 	/* One transaction that changes, from its begin to its commit; under it map_lock may be
-	 * taken.  Protects map_bytes, room_end and mend_tried. */
+	 * taken.  Protects what follows, to room_end. */
 	pthread_mutex_t write_lock;
 	uint64_t map_bytes;
 	int64_t mend_tried; /* seconds of CLOCK_MONOTONIC */
+	bool unwritable;    /* a fault left a transaction half-way; until the process ends */
 	uint64_t room_end; /* the file has space to this offset (catalog_keep_room) */
 
 	/* Shared: a read transaction is open.  Exclusive: the map moves.  Innermost. */

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "base/catalog_guard.h"
 #include "base/catalog_internal.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -44,6 +45,13 @@ static int state_touch(struct catalog *c, MDB_txn *txn)
 	return catalog_state_put(txn, c->table[CATALOG_META], c->format.sum_key, &state);
 }
 
+struct change {
+	struct catalog *c;
+	change_fn change;
+	void *data;
+	bool under_way; /* it did not come to its end: a page could not be read */
+};
+
 static int change_once(struct catalog *c, change_fn change, void *data)
 {
 	MDB_txn *txn;
@@ -61,6 +69,36 @@ static int change_once(struct catalog *c, change_fn change, void *data)
 		return r;
 	}
 	return catalog_errno(mdb_txn_commit(txn));
+}
+
+static int change_inside(void *data)
+{
+	struct change *change = data;
+	int r;
+
+	change->under_way = true;
+	r = change_once(change->c, change->change, change->data);
+	change->under_way = false;
+	return r;
+}
+
+/* What LMDB had in hand when it faulted is in no order any more, so nothing can be aborted or begun
+ * again.  Reading goes on: the transaction was never seen by anybody. */
+static int change_guarded(struct catalog *c, change_fn change, void *data)
+{
+	struct change inside = {c, change, data, false};
+	int r;
+
+	if (c->unwritable)
+		return -EIO;
+	r = catalog_guard(change_inside, &inside);
+	if (inside.under_way) {
+		c->unwritable = true;
+		log_error("catalog: a page of %s cannot be read: nothing is written to it any more. "
+			  "Open files go on. Repair its device, then restart the worker "
+			  "(`weir upgrade`), or unmount and run `weir check --rebuild`", c->path);
+	}
+	return r;
 }
 
 /* Twice the address space.  No transaction is in use while the map moves. */
@@ -118,7 +156,7 @@ static int change_commit(struct catalog *c, change_fn change, void *data)
 
 	LOCKED(&c->write_lock);
 	for (;;) {
-		r = change_once(c, change, data);
+		r = change_guarded(c, change, data);
 		if (r == 0)
 			catalog_keep_room(c);
 		if (r == CATALOG_BROKEN && mended)

@@ -470,9 +470,10 @@ static int revive(struct nodes *n, uint64_t id, struct node **ret)
 {
 	struct catalog_node row;
 	struct node *node, *found;
+	int r = catalog_find_node(n->catalog, id, &row);
 
-	if (catalog_find_node(n->catalog, id, &row) < 0 && !find_lost(n, id, &row))
-		return -ESTALE;
+	if (r < 0 && !find_lost(n, id, &row))
+		return r == -ENOENT || r == -EUCLEAN ? -ESTALE : r;
 	node = make_node(id, &row.handle, 0, false, row.parent, row.name);
 	if (!node)
 		return -ENOMEM;

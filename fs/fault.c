@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/catalog_guard.h"
 #include "base/stage.h"
 #include "fs/fault.h"
 #include "fs/fs.h"
@@ -103,6 +104,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
 {
 	struct slate_request *q = slot_here();
 
+	if (number == SIGBUS)
+		catalog_guard_fault(); /* a page of the catalog that cannot be read: an error */
 	if (q && (q->state != SLATE_RUNNING || is_sent(info)))
 		q = NULL;
 	if (q)

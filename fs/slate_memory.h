@@ -35,6 +35,12 @@ struct slate_memory {
 	struct slate_node node[SLATE_NODES];
 };
 
+/* Another layout is another version. */
+_Static_assert(sizeof(struct slate_request) == 736 && sizeof(struct slate_node) == 336 &&
+		       sizeof(struct slate_open) == 24 && sizeof(struct slate_blame) == 48 &&
+		       sizeof(struct slate_memory) == 8385136 && SLATE_VERSION == 2,
+	       "docs/format.md has every byte of this");
+
 struct slate {
 	struct slate_memory *memory;
 	pthread_mutex_t lock; /* protects all below, and allocation of slots */

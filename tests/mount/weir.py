@@ -27,7 +27,8 @@ KIND = os.environ.get("WEIR_MOUNT_KIND", "weir")
 START_SECONDS = 20
 STOP_SECONDS = 20
 BAD_LOG = re.compile(r"\bERROR\b|^error:|==\d+==|runtime error:|Assertion|assertion|"
-                     r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer", re.M)
+                     r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|"
+                     r"the worker of .* (was killed|ended)", re.M)  # clients would not notice
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99:handle_abort=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=0",

@@ -27,6 +27,7 @@
 #define RESTARTS_AT_ONCE 3
 #define BACK_OFF_MS	 10u
 #define BROKER_NS	 (200 * MS_IN_NS)
+#define BROKER_END_MS	 500
 #define QUIET_FROM	 12 /* failures in a row */
 #define QUIET_EVERY	 30
 #define BACK_OFF_MAX_MS	 2000u
@@ -325,6 +326,21 @@ static void worker_died(struct holder *h, int status)
 	} else {
 		start_again(h);
 		say_restart(h, how(status, text, sizeof text));
+	}
+}
+
+/* It sees the end of its socket by itself.  Whoever waits for us waits for all of the mount. */
+void broker_await(struct holder *h)
+{
+	for (int ms = 0; h->broker && ms < BROKER_END_MS; ms++) {
+		if (waitpid(h->broker, NULL, WNOHANG) != 0)
+			h->broker = 0;
+		else
+			nanosleep(&(struct timespec){.tv_nsec = MS_IN_NS}, NULL);
+	}
+	if (h->broker) {
+		kill(h->broker, SIGKILL);
+		waitpid(h->broker, NULL, 0);
 	}
 }
 

@@ -10,6 +10,7 @@ Needs root, a writable cgroup2 hierarchy, and overlayfs: why_not() says what is 
 import os
 import signal
 import subprocess
+import tempfile
 import time
 
 import weir as weirs
@@ -69,7 +70,7 @@ class Sysd:
 
     def __init__(self, directory):
         self.place = os.path.join(directory, "sysd")
-        self.cgroup = "%s/weir-test-%d" % (cgroups(), os.getpid())
+        self.cgroup = tempfile.mkdtemp(prefix="weir-test-", dir=cgroups())
         self.process = None
         self.services = 0               # made so far: each has a name of its own
         for name in (".", "overlay", "units"):
@@ -81,13 +82,14 @@ class Sysd:
             self.unit(name, "[Unit]\nDescription=%s\nDefaultDependencies=no\n%s" % (
                 name, "After=sysinit.target\nRequires=sysinit.target\n"
                 if name == "basic.target" else ""))
+        for name in ("poweroff.target", "systemd-poweroff.service"):
+            os.symlink("/lib/systemd/system/" + name, os.path.join(self.place, "units", name))
 
     def unit(self, name, text):
         with open(os.path.join(self.place, "units", name), "w", encoding="utf-8") as f:
             f.write(text)
 
     def boot(self):
-        os.mkdir(self.cgroup)
         line = "echo $$ >%s/cgroup.procs; exec unshare --fork --kill-child --pid --mount " \
             "--uts --ipc --cgroup sh -c \"$BOOT\"" % self.cgroup
         self.process = subprocess.Popen(
@@ -99,7 +101,7 @@ class Sysd:
                                                     check=False) == "active\n", "systemd is up")
 
     def leader(self):
-        """systemd's pid, as we see it."""
+        """systemd's pid, as we see it; 0: none."""
         path = "/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)
         try:
             with open(path, encoding="ascii") as f:
@@ -128,6 +130,11 @@ class Sysd:
         while not condition():
             assert time.monotonic() < end, "timed out: " + what
             time.sleep(0.02)
+
+    def poweroff(self):
+        """As the machine's: everything is stopped, in order.  Returns when PID 1 is gone."""
+        self.sh("systemctl poweroff")
+        self.process.wait(120)
 
     def end(self):
         """PID 1 goes, and with it everything in its namespaces."""

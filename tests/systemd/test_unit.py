@@ -5,6 +5,8 @@ import stat
 
 import pytest
 
+import services
+
 # Each gives a unit a mount namespace of its own (PrivateNetwork: from systemd 254 on).
 PRIVATE_MOUNTS = {
     "ProtectSystem", "ProtectHome", "ProtectKernelTunables", "ProtectKernelModules",
@@ -174,6 +176,34 @@ def test_target_and_enable(sysd, service):
     assert "weir.target" in sysd.sh("ls /etc/systemd/system/multi-user.target.wants")
     assert s.unit in sysd.show("weir.target", "Wants") and s.unit in sysd.show("weir.target", "After")
     sysd.sh("systemctl disable " + s.unit)
+
+
+SERVER = """[Service]
+ExecStart=/bin/sh -c 'exec 5>>"%(point)s/held"; while sleep 0.1; do echo x >&5; done'
+ExecStop=/bin/sh -c 'echo bye >"%(point)s/bye"'
+"""
+
+
+def test_order_at_boot_and_poweroff(own_sysd):
+    """A server that has files open is stopped before the datastore is unmounted."""
+    s = services.Service(own_sysd, "ordered")
+    log = s.place + "/log"
+    own_sysd.unit("nfs-ganesha.service", SERVER % {"point": s.point})
+    own_sysd.sh("mkdir -p /etc/systemd/system/%s.d; printf '[Service]\nStandardError=append:%s\n' "
+                ">/etc/systemd/system/%s.d/log.conf; systemctl daemon-reload" % (
+                    s.unit, log, s.unit))
+    own_sysd.unit("both.target", "[Unit]\nWants=nfs-ganesha.service %s\n" % s.unit)
+    own_sysd.sh("systemctl start both.target")
+    own_sysd.wait(lambda: os.path.exists(s.store + "/held"), "the server")
+    own_sysd.sh("systemctl stop nfs-ganesha.service " + s.unit)
+    assert not s.mounted() and os.path.exists(s.store + "/bye")
+    os.unlink(s.store + "/bye")
+    own_sysd.sh("systemctl start %s nfs-ganesha.service" % s.unit)
+    own_sysd.poweroff()
+    assert os.path.exists(s.store + "/bye")
+    with open(log, encoding="utf-8") as f:
+        text = f.read()
+    assert text.count("is unmounted") == 2 and "busy" not in text, text
 
 
 @pytest.mark.parametrize("text, expected", [

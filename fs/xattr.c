@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "fs/assign.h"
 #include "fs/callbacks.h"
 #include "fs/caller.h"
 #include "fs/control.h"
@@ -116,6 +117,30 @@ static void find_value(fuse_req_t req, const char **name, const char **value)
 	*value = *name + strlen(*name) + 1;
 }
 
+/* Weir's own attributes.  Taking a policy off a file (by removal, or an empty value) is many durable
+ * steps; a worker that died after the one that counts has done it, and the second time there is none. */
+static int change_control(fuse_req_t req, struct node *node, const char *name, const char *value,
+			  size_t size)
+{
+	struct fs *fs = request_fs(req);
+	struct assigned own;
+	bool was_there;
+	int r;
+
+	if (resume_done(fs, &r))
+		return r;
+	was_there = resume_begun() ? session_slot()->record.links
+				   : assign_find(fs, &node->handle, &own);
+	slate_names(session_slot(), node->id, name, 0, NULL);
+	session_slot()->record.links = was_there;
+	slate_begin(session_slot());
+	r = value ? control_set(req, node, name, value, size) : control_remove(req, node, name);
+	if (r == -ENODATA && was_there)
+		r = 0;
+	slate_outcome(session_slot(), r);
+	return r;
+}
+
 void fs_setxattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *value, size_t size,
 		 int flags)
 {
@@ -126,7 +151,7 @@ void fs_setxattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *va
 	find_value(req, &name, &value);
 	r = nodes_get(fs->nodes, id, &at.node);
 	if (r == 0 && control_owns(name))
-		r = control_set(req, at.node, name, value, size);
+		r = change_control(req, at.node, name, value, size);
 	else if (r == 0 && unsupported(fs, name))
 		r = -EOPNOTSUPP;
 	else if (r == 0)
@@ -143,7 +168,7 @@ void fs_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)
 
 	r = nodes_get(fs->nodes, id, &at.node);
 	if (r == 0 && control_owns(name)) {
-		r = control_remove(req, at.node, name);
+		r = change_control(req, at.node, name, NULL, 0);
 	} else if (r == 0) {
 		r = node_fd(fs, at.node, FD_PATH, &ref);
 		if (r == 0)

@@ -5,6 +5,7 @@
  * block of 4096 bytes that begins with
  *     WEIR-SEGV, WEIR-ABRT   ends the process by that signal
  *     WEIR-ONCE              ends it, too, but is overwritten below before that
+ *     WEIR-OPEN              in the first block: ends it when the stack is built
  *     WEIR-HANG              hangs a read, until the block below says something else
  */
 #include <errno.h>
@@ -69,6 +70,17 @@ static bool hangs(const void *buf, uint64_t off, size_t len)
 	return block && begins(block, "WEIR-HANG");
 }
 
+/* WEIR-OPEN: no stack can be built over the file. */
+static int crash_open(struct stage *st)
+{
+	_Alignas(8) char block[STAGE_BLOCK];
+
+	if (stage_size(st->next) >= STAGE_BLOCK &&
+	    stage_read(st->next, block, NULL, 0, STAGE_BLOCK) == 0 && begins(block, "WEIR-OPEN"))
+		crash();
+	return stage_fwd_open(st);
+}
+
 static int crash_read(struct stage *st, void *ret_buf, struct seal *ret_seals, uint64_t off,
 		      size_t len)
 {
@@ -99,7 +111,7 @@ static void crash_close(struct stage *st)
 
 static const struct stage_ops crash_ops = {
 	.name = "crash",
-	.open = stage_fwd_open,
+	.open = crash_open,
 	.read = crash_read,
 	.write = crash_write,
 	.flush = stage_fwd_flush,

@@ -137,3 +137,34 @@ def test_quarantine_outlives_the_worker(failing):
     assert "resumed" in mount.weir("resume", mount.point)   # of the datastore: all
     mount.unmark("bad.img")
     assert read_block(bad) == b"\3" * BLOCK
+
+
+def test_an_open_disk_that_cannot_be_built_again(failing):
+    """The next worker dies over it before it serves anybody; the fourth leaves it alone."""
+    mount = failing()
+    bad, good = mount.disk("bad.img"), mount.disk("good.img")
+    loop = mount.loop(good)
+    fd = mount.open(bad)
+    os.pread(fd, BLOCK, 0)
+    mount.mark("bad.img", "WEIR-OPEN", 0)
+    worker = mount.worker()
+    os.kill(worker, signal.SIGKILL)
+    assert fails_with_eio(os.pread, fd, BLOCK, 0)
+    assert mount.json(bad)["quarantine"]["stage"] == "crash"
+    assert mount.json(bad)["quarantine"]["faults"] == 3
+    assert read_block(good, 0) is not None
+    mount.unmark("bad.img", 0)
+    assert "resumed" in mount.weir("resume", bad)
+    assert os.pread(fd, BLOCK, 0) == bytes(BLOCK)
+    assert not mount.end_loops()[0].errors
+
+
+def test_an_open_that_kills(failing):
+    """open itself is refused, before the stack is built."""
+    mount = failing()
+    bad = mount.disk("bad.img")
+    mount.mark("bad.img", "WEIR-OPEN", 0)
+    assert read_block(bad) == errno.EIO
+    assert mount.json(bad)["quarantine"]["operation"] == "open"
+    assert read_block(bad) == errno.EIO
+    assert mount.status()["starts"] == 4

@@ -72,8 +72,9 @@ class Service:
         """{name: pid} in the unit's cgroup, numbers as systemd sees them."""
         group = self.show("ControlGroup")
         text = group and self.sysd.sh("for p in $(cat '/sys/fs/cgroup%s/cgroup.procs'); do "
-                                      "echo $(cat /proc/$p/comm) $p; done" % group)
-        return {line.split()[0]: int(line.split()[1]) for line in text.splitlines()}
+                                      "echo $(cat /proc/$p/comm 2>/dev/null) $p; done" % group)
+        pairs = [line.split() for line in text.splitlines()]
+        return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}  # one may have ended
 
     def mounted(self):
         """Its device number as systemd's mount namespace has it, or ''."""

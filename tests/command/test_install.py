@@ -33,11 +33,10 @@ def test_install(directory):
             "libexec/weir/weir-service", "share/weir/mount.conf.example",
             "share/bash-completion/completions/weir"} <= found
     assert os.path.samefile(prefix + "/sbin/mount.weir", prefix + "/bin/weir")
+    assert os.path.isdir(root + "/etc/weir/mounts") and os.path.isdir(root + "/etc/weir/policies")
     with open(prefix + "/lib/systemd/system/weir@.service", encoding="utf-8") as unit:
         text = unit.read()
-    assert "=/usr/local/libexec/weir/weir-service start" in text and "@" not in text.replace(
-        "weir@", "").replace("@system-service", "").replace("@mount", "").replace(
-        "@keyring", "").replace("@resources", "")
+    assert "=/usr/local/libexec/weir/weir-service start" in text and "dir@" not in text
     assert run(prefix + "/bin/weir", "--version")[0].startswith("weir ")
 
 
@@ -58,6 +57,7 @@ def test_man_pages(page):
     (["weir", "mount", "-o", "ro,pass"], ["ro,passthrough=on", "ro,passthrough=off"]),
     (["weir", "mount", "/us"], ["/usr"]),
     (["weir", "help", "ev"], ["events"]),
+    (["weir", "re"], ["resume"]),
 ])
 def test_completion(words, expected):
     script = """

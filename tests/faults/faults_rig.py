@@ -12,9 +12,8 @@ BLOCK = 4096
 
 
 def worker(mount):
-    """The pid of the process that serves a mount, whoever started it: it has the lock."""
-    with open(os.path.join(mount.store, ".weir", "lock"), encoding="ascii") as f:
-        return int(f.read())
+    """The pid of the process that serves a mount; waits while there is none."""
+    return mount.worker()
 
 
 def alive(pid):

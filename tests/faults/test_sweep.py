@@ -16,7 +16,7 @@ import inject
 
 HIDDEN = (errno.EMFILE, errno.ENFILE)   # one that passes is not seen: idle descriptors give way
 POINTS = 120                            # no operation has more calls than this
-OPTIONS = "passthrough=off,cache=none,policies="
+OPTIONS = ",cache=none,policies="
 
 
 def true(question):
@@ -97,8 +97,8 @@ class Sweep:
                     break
 
 
-def prepared(mounted, injector, policies, kind="ext4", **more):
-    mount = mounted(backing=kind, options=OPTIONS + policies.path, seconds=170, **more)
+def prepared(mounted, policies, kind="ext4", way="passthrough=off"):
+    mount = mounted(backing=kind, options=way + OPTIONS + policies.path, seconds=170)
     mount.expect_log(r"^(error|warning): ")
     return mount
 
@@ -131,9 +131,19 @@ def test_a_failed_call_below_fails_the_caller_and_nothing_else(
         mounted, injector, policies, long_form, number, classes):
     if (number, classes) not in SHORT and not long_form:
         pytest.skip("only in the long form")
-    mount = prepared(mounted, injector, policies)
+    mount = prepared(mounted, policies)
     sweep = Sweep(mount, injector, number, classes)
     few = not long_form and classes & inject.MEMORY     # allocations are many
     sweep.run(cases.ALL, 12 if few else POINTS)
     print("%d points" % sweep.points)
+    finish(mount, sweep, 2 * len(cases.ALL))
+
+
+@pytest.mark.parametrize("kind", ("xfs", "btrfs"))
+def test_on_other_filesystems_it_is_the_same(mounted, injector, policies, way, kind, long_form):
+    if not long_form:
+        pytest.skip("only in the long form")
+    mount = prepared(mounted, policies, kind, way)
+    sweep = Sweep(mount, injector, errno.EIO, inject.FILES)
+    sweep.run(cases.ALL)
     finish(mount, sweep, 2 * len(cases.ALL))

@@ -113,6 +113,7 @@ def allowed(call, *arguments):
 def test_a_worker_killed_for_memory_is_replaced(mounted, group):
     """The cgroup of the worker has too little: the kernel kills it, a new one goes on."""
     mount = mounted(options="passthrough=off")
+    mount.expect_log("was killed by signal 9")
     policy_rig.make_disk(mount.in_mount("disk"), 64)
     pid = rig.worker(mount)
     fd = os.open(mount.in_mount("disk"), os.O_RDWR)
@@ -142,6 +143,7 @@ def test_a_worker_killed_for_memory_is_replaced(mounted, group):
 def test_a_killed_worker_is_replaced_under_load(mounted, way):
     """SIGKILL, as the kernel's last resort does it, in the middle of writes."""
     mount = mounted(options=way)
+    mount.expect_log("was killed by signal 9")
     fd = os.open(mount.in_mount("disk"), os.O_RDWR | os.O_CREAT, 0o644)
     try:
         for i in range(60):

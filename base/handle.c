@@ -2,6 +2,7 @@
 /* base/handle.c - see base/handle.h. */
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/handle.h"
@@ -28,6 +29,10 @@ int handle_get(int dirfd, const char *name, struct handle *ret, int *ret_mount_i
 	return 0;
 }
 
+/* ext4 answers ENOMEM while the inode number of a removed file is being given to a new one (the
+ * inode exists and is not yet usable): a moment later it is ESTALE. */
+#define REUSE_TRIES 20
+
 int handle_open(int mount_fd, const struct handle *h, int flags)
 {
 	union kernel_handle kernel;
@@ -39,10 +44,13 @@ int handle_open(int mount_fd, const struct handle *h, int flags)
 	kernel.head.handle_type = h->type;
 	memcpy(kernel.room + sizeof kernel.head, h->data, h->len);
 
-	do {
+	for (unsigned tried = 0;; tried++) {
 		fd = open_by_handle_at(mount_fd, &kernel.head, flags);
-	} while (fd < 0 && errno == EINTR);
-	return fd < 0 ? -errno : fd;
+		if (fd >= 0 || (errno != EINTR && (errno != ENOMEM || tried >= REUSE_TRIES)))
+			return fd < 0 ? -errno : fd;
+		if (errno == ENOMEM && tried > 2)
+			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
 }
 
 bool handle_equal(const struct handle *a, const struct handle *b)

@@ -207,6 +207,22 @@ bool cover_has_stages(struct fs *fs, struct node *node)
 	return cover_find(fs, node, &c) == 0 && cover_depth(&c);
 }
 
+/* Parent and name are hints: after a restart they can be of a name that is gone. */
+static bool place_is_true(struct fs *fs, struct node *node)
+{
+	_cleanup_(fdref_putp) struct fdref *ref = NULL;
+	_node_ dir = {.fs = fs};
+	struct handle h;
+	char name[256];
+	int mount_id;
+
+	node_name(fs->nodes, node, name);
+	return nodes_get(fs->nodes, node_parent(fs->nodes, node), &dir.node) == 0 &&
+	       node_fd(fs, dir.node, FD_PATH, &ref) == 0 &&
+	       handle_get(fdref_fd(ref), name, &h, &mount_id) == 0 &&
+	       handle_equal(&h, &node->handle);
+}
+
 int cover_may_link(struct fs *fs, struct node *node, struct node *dir, const char *name)
 {
 	_cleanup_(cover_done) struct cover here = {0}, there = {0};
@@ -221,6 +237,8 @@ int cover_may_link(struct fs *fs, struct node *node, struct node *dir, const cha
 		return r;
 	if (here.found && !here.inherited)
 		return 0; /* its own goes with it, under every name */
+	if (!place_is_true(fs, node))
+		return -ESTALE; /* the kernel looks the name up again, by which we learn it */
 	memcpy(place.name, name, MIN(len, sizeof place.name - 1));
 	if (find_place(fs, &place, &there) != here.found)
 		return -EXDEV;

@@ -254,6 +254,7 @@ static void set_hint(struct nodes *n, struct node *node, uint64_t parent, const 
 			old = node->name;
 			node->name = copy;
 			node->parent = parent;
+			atomic_fetch_or(&node->flags, NODE_HINTS_NEW);
 		}
 	}
 	pthread_mutex_unlock(id_lock(n, node->id));
@@ -403,6 +404,7 @@ static void promise(struct nodes *n, struct node *node, bool gone)
 {
 	struct catalog_node row = {.id = node->id, .handle = node->handle};
 
+	atomic_fetch_and(&node->flags, ~(uint32_t)NODE_HINTS_NEW);
 	row.parent = node_parent(n, node);
 	node_name(n, node, row.name);
 	node_ref(n, node); /* the promise's; the committer gives it back */
@@ -524,6 +526,25 @@ void node_moved(struct nodes *n, struct node *node, uint64_t parent, const char 
 {
 	set_hint(n, node, parent, name);
 	promise(n, node, false);
+}
+
+void node_keep_hints(struct nodes *n, struct node *node)
+{
+	if (atomic_load(&node->flags) & NODE_HINTS_NEW)
+		promise(n, node, false);
+}
+
+/* When it was the name we had, the one that the catalog has may be there yet. */
+void node_lost_name(struct nodes *n, struct node *node, uint64_t parent, const char *name)
+{
+	struct catalog_node row;
+	char hint[256];
+
+	node_name(n, node, hint);
+	if (node_parent(n, node) != parent || strcmp(hint, name))
+		node_keep_hints(n, node);
+	else if (catalog_find_node(n->catalog, node->id, &row) == 0)
+		set_hint(n, node, row.parent, row.name);
 }
 
 void node_gone(struct nodes *n, struct node *node)

@@ -37,6 +37,7 @@ enum node_flags {
 	NODE_UNCAPPED = 128, /* its file capabilities were just removed (fs/attributes.c) */
 	NODE_LOST = 256, /* gone before this worker's time: its handle is none, only its epitaph is known */
 	NODE_UNPROMISED = 512, /* its id is neither in the slate nor in the catalog */
+	NODE_HINTS_NEW = 1024, /* parent or name are other ones than was promised */
 };
 
 struct node {
@@ -92,6 +93,10 @@ void nodes_forget(struct nodes *n, uint64_t id, uint64_t count);
 void node_seen(struct nodes *n, struct node *node, uint64_t parent, const char *name);
 /* The file has moved inside the mount; remembered in the catalog too. */
 void node_moved(struct nodes *n, struct node *node, uint64_t parent, const char *name);
+/* Somebody relies on the hints from now on: let the next worker have them, too. */
+void node_keep_hints(struct nodes *n, struct node *node);
+/* One of several names is gone. */
+void node_lost_name(struct nodes *n, struct node *node, uint64_t parent, const char *name);
 /* Its last name is gone: drop the record. */
 void node_gone(struct nodes *n, struct node *node);
 /* Keep the attributes of a file that is gone, for those who still hold it open by path. */

@@ -196,10 +196,13 @@ static int pass_through(struct fs *fs, struct node *node, uint32_t *ret)
 	return r;
 }
 
+/* Its place decides what covers it: who makes the disk again after a restart must find the same. */
 static int serve_it(struct fs *fs, struct node *node, uint32_t *ret)
 {
-	int r = disk_get(fs, node);
+	int r;
 
+	node_keep_hints(fs->nodes, node);
+	r = disk_get(fs, node);
 	if (r < 0)
 		return r;
 	r = slate_open_new(fs->slate, node->id, WAY_DAEMON, ret);

@@ -17,6 +17,8 @@
 /* What lies at a name before it goes; node is NULL when the kernel does not know the file. */
 struct victim {
 	struct fs *fs;
+	uint64_t dir;
+	const char *name;
 	struct node *node; /* owned: open_begin was called */
 	struct handle handle;
 	struct stat st;
@@ -63,8 +65,10 @@ static void victim_is_gone(struct victim *v)
 {
 	if (!v->node || v->orphaned || (v->node->flags & NODE_ORPHAN))
 		return;
-	if (!S_ISDIR(v->st.st_mode) && v->st.st_nlink != 1)
+	if (!S_ISDIR(v->st.st_mode) && v->st.st_nlink != 1) {
+		node_lost_name(v->fs->nodes, v->node, v->dir, v->name);
 		return;
+	}
 	node_gone(v->fs->nodes, v->node);
 	v->st.st_nlink = 0;
 	node_bury(v->fs->nodes, v->node, &v->st); /* of a directory: for the next worker */
@@ -111,7 +115,7 @@ static void forget_gone(struct fs *fs, const struct gone *gone)
 static int remove_name(struct fs *fs, struct node *dir, const char *name, int flags,
 		       struct gone *ret)
 {
-	_cleanup_(victim_end) struct victim v = {.fs = fs};
+	_cleanup_(victim_end) struct victim v = {.fs = fs, .dir = dir->id, .name = name};
 	_cleanup_(fdref_putp) struct fdref *ref = NULL;
 	int r;
 
@@ -231,7 +235,8 @@ static int do_rename(struct move *m)
 /* The target, if there is one, loses this name in the same step. */
 static int rename_over(struct move *m)
 {
-	_cleanup_(victim_end) struct victim v = {.fs = m->fs};
+	_cleanup_(victim_end) struct victim v = {
+		.fs = m->fs, .dir = m->to_dir->id, .name = m->to};
 	int r;
 
 	r = victim_find(&v, fdref_fd(m->to_ref), m->to);

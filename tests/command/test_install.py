@@ -36,7 +36,7 @@ def test_install(directory):
     assert os.path.isdir(root + "/etc/weir/mounts") and os.path.isdir(root + "/etc/weir/policies")
     with open(prefix + "/lib/systemd/system/weir@.service", encoding="utf-8") as unit:
         text = unit.read()
-    assert "=/usr/local/libexec/weir/weir-service start" in text and "dir@" not in text
+    assert "=/usr/local/libexec/weir/weir-service start %n" in text and "dir@" not in text
     assert run(prefix + "/bin/weir", "--version")[0].startswith("weir ")
 
 

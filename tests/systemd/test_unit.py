@@ -152,6 +152,27 @@ def test_wrong_configuration_is_not_tried_again(sysd, service):
     assert "Assert" in sysd.sh("systemctl start weir@missing", check=False)
 
 
+def test_edited_configuration_waits_for_a_stop(sysd, service):
+    """A restart, reload and stop are of the mount that is there."""
+    s = service().start()
+    client, old = s.client(), s.point
+    s.configure("DATASTORE=%s\nMOUNTPOINT=%s\n" % (s.store, s.place + "/other"))
+    s.control("restart")
+    s.control("reload")
+    client.goes_on()
+    print("edited:", client.end())
+    s.control("stop")
+    assert not s.mounted() and not s.processes()
+    s.point = s.place + "/other"
+    s.start()
+    s.control("restart")
+    assert s.mounted() and os.stat(s.point).st_mode & 0o777 == 0o755
+    assert not sysd.sh("grep ' %s ' /proc/1/mountinfo || true" % old)
+    sysd.sh("rm /etc/weir/mounts/%s.conf" % s.name)
+    s.control("stop")
+    assert not s.mounted() and not s.processes()
+
+
 def test_missing_datastore_is_tried_again(sysd, service):
     s = service()
     os.rename(s.store, s.store + ".away")

@@ -176,8 +176,11 @@ class Held:
             except OSError:
                 pass
         for pid in self.pids | {p.pid for p in self.processes if p.poll() is None}:
-            if alive(pid) and os.stat("/proc/%d" % pid).st_uid == 0 and self.is_ours(pid):
-                os.kill(pid, signal.SIGKILL)
+            try:
+                if alive(pid) and os.stat("/proc/%d" % pid).st_uid == 0 and self.is_ours(pid):
+                    os.kill(pid, signal.SIGKILL)
+            except (FileNotFoundError, ProcessLookupError):
+                pass                        # it ended just now
         for process in self.processes:
             process.wait(SECONDS)
         while self.mounted():

@@ -32,7 +32,7 @@ static const char help[] =
 	"  resume=auto|off       off: a daemon that dies takes the mount along, as of other FUSE\n"
 	"                        filesystems; auto (default): it is started again, and clients see\n"
 	"                        a pause, where the kernel can (Linux 6.9)\n"
-	"  threads=N             threads that serve requests, 2 to 64 (default: 24)\n"
+	"  threads=N             threads that serve requests, 2 to 64 (default: 48)\n"
 	"  disk-threads=N        how many of them one disk may occupy\n"
 	"  watchdog=SECONDS      report requests that take longer; 0: never (default: 30)\n"
 	"  state=DIR             catalog and caches (default: DATASTORE/.weir/state); must be on\n"

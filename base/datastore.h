@@ -60,6 +60,7 @@ struct datastore {	  /* descriptors are its own, valid until datastore_close */
 	int weir_fd;	  /* .weir */
 	int state_fd, disks_fd, orphans_fd;
 	int lock_fd;
+	const struct disk_mark_calls *marks; /* base/header.h; NULL: this process may itself */
 	int mount_id; /* of the backing filesystem, as handle_get gives it */
 	struct catalog_identity who;
 	enum datastore_state state;

@@ -12,50 +12,80 @@
 #include "base/cleanup.h"
 #include "base/header.h"
 
-#define MARK	  "trusted.weir.disk"
-#define PATH_SIZE 32
+#define MARK "trusted.weir.disk"
 
-static const char *fd_path(int fd, char ret[PATH_SIZE])
+struct fd_path {
+	char text[32];
+};
+
+static struct fd_path fd_path(int fd)
 {
-	snprintf(ret, PATH_SIZE, "/proc/self/fd/%d", fd);
-	return ret;
+	struct fd_path p;
+
+	snprintf(p.text, sizeof p.text, "/proc/self/fd/%d", fd);
+	return p;
 }
 
-int disk_mark_read(int fd, struct disk_id *ret)
+/* ---- by this process itself ---------------------------------------------------------------- */
+
+static ssize_t get_self(void *data, int fd, const char *name, void *ret, size_t size)
 {
-	char text[34] = "", path[PATH_SIZE];
+	ssize_t n = fgetxattr(fd, name, ret, size);
+
+	if (n < 0 && errno == EBADF)
+		n = getxattr(fd_path(fd).text, name, ret, size);
+	return n < 0 ? -errno : n;
+}
+
+static int set_self(void *data, int fd, const char *name, const void *value, size_t size, int flags)
+{
+	int r = fsetxattr(fd, name, value, size, flags);
+
+	if (r < 0 && errno == EBADF)
+		r = setxattr(fd_path(fd).text, name, value, size, flags);
+	return r < 0 ? -errno : 0;
+}
+
+static int remove_self(void *data, int fd, const char *name)
+{
+	int r = fremovexattr(fd, name);
+
+	if (r < 0 && errno == EBADF)
+		r = removexattr(fd_path(fd).text, name);
+	return r < 0 ? -errno : 0;
+}
+
+static const struct disk_mark_calls self = {
+	.get = get_self, .set = set_self, .remove = remove_self};
+
+/* ---- marks --------------------------------------------------------------------------------- */
+
+int disk_mark_read(const struct disk_mark_calls *by, int fd, struct disk_id *ret)
+{
+	char text[34] = "";
 	ssize_t n;
 
-	n = fgetxattr(fd, MARK, text, sizeof text - 1);
-	if (n < 0 && errno == EBADF)
-		n = getxattr(fd_path(fd, path), MARK, text, sizeof text - 1);
+	by = by ? by : &self;
+	n = by->get(by->data, fd, MARK, text, sizeof text - 1);
 	if (n < 0)
-		return errno == ERANGE ? -EUCLEAN : -errno;
+		return n == -ERANGE ? -EUCLEAN : (int)n;
 
 	return disk_id_parse(text, ret) < 0 ? -EUCLEAN : 0;
 }
 
-int disk_mark_write(int fd, const struct disk_id *id)
+int disk_mark_write(const struct disk_mark_calls *by, int fd, const struct disk_id *id)
 {
-	char text[33], path[PATH_SIZE];
-	int r;
+	char text[33];
 
+	by = by ? by : &self;
 	disk_id_text(id, text);
-	r = fsetxattr(fd, MARK, text, 32, 0);
-	if (r < 0 && errno == EBADF)
-		r = setxattr(fd_path(fd, path), MARK, text, 32, 0);
-	return r < 0 ? -errno : 0;
+	return by->set(by->data, fd, MARK, text, 32, 0);
 }
 
-int disk_mark_remove(int fd)
+int disk_mark_remove(const struct disk_mark_calls *by, int fd)
 {
-	char path[PATH_SIZE];
-	int r;
-
-	r = fremovexattr(fd, MARK);
-	if (r < 0 && errno == EBADF)
-		r = removexattr(fd_path(fd, path), MARK);
-	return r < 0 ? -errno : 0;
+	by = by ? by : &self;
+	return by->remove(by->data, fd, MARK);
 }
 
 void disk_id_new(struct disk_id *ret)

@@ -61,6 +61,8 @@ struct shard {
 
 struct fdcache {
 	int mount_fd;
+	fdcache_find find; /* NULL: none */
+	void *find_data;
 	unsigned shards; /* a power of two */
 	struct shard shard[];
 };
@@ -175,13 +177,26 @@ bool fdcache_make_room(struct fdcache *c, int error, unsigned *tries)
 	return true;
 }
 
+static int open_once(struct fdcache *c, const struct handle *h, enum fd_kind kind)
+{
+	_cleanup_(closep) int found = -1;
+	int fd = handle_open(c->mount_fd, h, open_flags[kind]);
+
+	if ((fd != -EACCES && fd != -ESTALE) || !c->find)
+		return fd;
+	found = c->find(c->find_data, h, fd);
+	if (kind == FD_PATH)
+		return TAKE_FD(found);
+	return found < 0 ? found : handle_reopen(found, open_flags[kind]);
+}
+
 static int open_file(struct fdcache *c, const struct handle *h, enum fd_kind kind)
 {
 	unsigned tries = 0;
 	int fd;
 
 	do {
-		fd = handle_open(c->mount_fd, h, open_flags[kind]);
+		fd = open_once(c, h, kind);
 	} while (fd < 0 && fdcache_make_room(c, fd, &tries));
 	return fd;
 }
@@ -413,6 +428,8 @@ int fdcache_new(int mount_fd, size_t capacity, struct fdcache **ret)
 		return -ENOMEM;
 
 	c->mount_fd = mount_fd;
+	c->find = NULL;
+	c->find_data = NULL;
 	for (c->shards = 0; c->shards < shards; c->shards++) {
 		c->shard[c->shards] = (struct shard){0};
 		if (shard_init(&c->shard[c->shards], capacity / shards) < 0) {
@@ -422,6 +439,12 @@ int fdcache_new(int mount_fd, size_t capacity, struct fdcache **ret)
 	}
 	*ret = c;
 	return 0;
+}
+
+void fdcache_find_with(struct fdcache *c, fdcache_find find, void *data)
+{
+	c->find = find;
+	c->find_data = data;
 }
 
 void fdcache_free(struct fdcache *c)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* base/handle.c - see base/handle.h. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -51,6 +52,18 @@ int handle_open(int mount_fd, const struct handle *h, int flags)
 		if (errno == ENOMEM && tried > 2)
 			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	}
+}
+
+int handle_reopen(int fd, int flags)
+{
+	char path[32];
+	int r;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	do {
+		r = open(path, flags & ~O_NOFOLLOW);
+	} while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
 }
 
 bool handle_equal(const struct handle *a, const struct handle *b)

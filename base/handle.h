@@ -34,6 +34,11 @@ int handle_get(int dirfd, const char *name, struct handle *ret, int *ret_mount_i
  * -ESTALE when the file is gone. */
 int handle_open(int mount_fd, const struct handle *h, int flags);
 
+/* Open the very file of @fd (O_PATH will do) again, by its name in /proc; not a symlink.  Landlock
+ * looks at where the file lies, so its name must be known to the kernel: it was opened by name, or
+ * is open by name elsewhere. */
+int handle_reopen(int fd, int flags);
+
 /* The inode number inside the handle, for the types whose layout <linux/exportfs.h> fixes (ext4,
  * xfs, btrfs, tmpfs and most others).  False: another type. */
 bool handle_inode(const struct handle *h, uint64_t *ret);

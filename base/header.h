@@ -55,11 +55,21 @@ int header_each(int disks_fd,
 			    void *data),
 		void *data);
 
-/* @fd may be O_PATH.  -ENODATA: none; -ENOTSUP: no such xattrs; -EUCLEAN: a mark that is no id.
- * Neither of the others syncs: the caller's fsync of the file does. */
-int disk_mark_read(int fd, struct disk_id *ret);
-int disk_mark_write(int fd, const struct disk_id *id);
-int disk_mark_remove(int fd);
+/* How a process that may not touch trusted.* xattrs itself gets at them: as the system calls, but
+ * negative errnos, and @fd may be O_PATH.  Threads: any. */
+struct disk_mark_calls {
+	ssize_t (*get)(void *data, int fd, const char *name, void *ret, size_t size);
+	int (*set)(void *data, int fd, const char *name, const void *value, size_t size, int flags);
+	int (*remove)(void *data, int fd, const char *name);
+	void *data;
+};
+
+/* @by NULL: this process may itself.  @fd may be O_PATH.  -ENODATA: none; -ENOTSUP: no such
+ * xattrs; -EUCLEAN: a mark that is no id.  Neither of the others syncs: the caller's fsync of the
+ * file does. */
+int disk_mark_read(const struct disk_mark_calls *by, int fd, struct disk_id *ret);
+int disk_mark_write(const struct disk_mark_calls *by, int fd, const struct disk_id *id);
+int disk_mark_remove(const struct disk_mark_calls *by, int fd);
 
 void disk_id_new(struct disk_id *ret);
 void disk_id_text(const struct disk_id *id, char ret[33]);

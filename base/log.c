@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -18,6 +19,12 @@ static const int syslog_priority[] = {
 	[LOG_LEVEL_NOTICE] = LOG_NOTICE,
 	[LOG_LEVEL_DEBUG] = LOG_DEBUG,
 };
+
+void log_connect(const char *name)
+{
+	tzset(); /* /etc/localtime is out of reach, too */
+	openlog(name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
 
 void log_to_syslog(const char *name)
 {

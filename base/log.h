@@ -17,6 +17,10 @@ enum log_level {
 	LOG_LEVEL_DEBUG,   /* off unless asked for */
 };
 
+/* Connect to the system log now, for a process that will not be able to later; lines go to stderr
+ * still.  @name is kept, not copied. */
+void log_connect(const char *name);
+
 /* Send lines to syslog(3) from now on instead of stderr; @name is kept, not copied. */
 void log_to_syslog(const char *name);
 

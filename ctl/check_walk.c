@@ -29,7 +29,7 @@ static int add(struct check *c, const struct check_file *file)
 
 static int mark(struct check *c, int fd, struct check_file *file)
 {
-	int r = disk_mark_read(fd, &file->id);
+	int r = disk_mark_read(NULL, fd, &file->id);
 
 	file->marked = r == 0;
 	if (r == -EUCLEAN)

@@ -10,7 +10,6 @@
 
 #include "base/list.h"
 #include "base/log.h"
-#include "base/paths.h"
 #include "fs/assign.h"
 #include "fs/assign_table.h"
 #include "fs/chain.h"
@@ -39,7 +38,6 @@ struct assignments {
 	struct assign_counts counts;
 	uint32_t beside[BUCKETS]; /* files and VMs with an assignment, by a hash of their directory */
 	struct applied_set *applied;
-	const char *directories[PATHS_POLICY_DIRS_MAX];
 	struct { uint64_t node; char *why; } refusals[REFUSALS];
 	unsigned next_refusal;
 };
@@ -67,7 +65,7 @@ static size_t *counter(struct assignments *a, uint32_t flags)
 
 const char *const *assign_directories(struct fs *fs)
 {
-	return fs->assignments->directories;
+	return (const char *const *)fs->policy_directories;
 }
 
 struct applied_set *assign_applied(struct fs *fs)
@@ -408,7 +406,6 @@ int assignments_new(struct fs *fs, struct assignments **ret)
 		return -ENOMEM;
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_mutex_init(&a->change_lock, NULL);
-	paths_policy_dirs(fs->options.policies, a->directories);
 	r = applied_set_new(fs->store->weir_fd, &a->applied);
 	*ret = fs->assignments = a; /* the loading below looks for it there */
 	if (r == 0)

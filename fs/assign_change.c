@@ -73,9 +73,9 @@ static void fill_header(struct disk_header *h, const struct node *node, const st
 	memcpy(h->policy_digest, policy_digest(p), sizeof h->policy_digest);
 }
 
-static int sync_mark(int fd, const struct disk_id *id)
+static int sync_mark(struct fs *fs, int fd, const struct disk_id *id)
 {
-	int r = disk_mark_write(fd, id);
+	int r = disk_mark_write(fs->store->marks, fd, id);
 
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
@@ -86,7 +86,7 @@ static int sync_mark(int fd, const struct disk_id *id)
  * the header stays with it. */
 static void remove_both(struct fs *fs, int fd, const struct disk_id *id)
 {
-	int r = disk_mark_remove(fd);
+	int r = disk_mark_remove(fs->store->marks, fd);
 
 	if (r == 0 || r == -ENODATA)
 		r = header_remove(fs->store->disks_fd, id);
@@ -102,7 +102,7 @@ static int first_header(struct fs *fs, int fd, struct disk_header *h)
 	disk_id_new(&h->id);
 	r = header_create(fs->store->disks_fd, h);
 	if (r == 0)
-		r = sync_mark(fd, &h->id);
+		r = sync_mark(fs, fd, &h->id);
 	if (r < 0)
 		remove_both(fs, fd, &h->id);
 	return r;
@@ -113,7 +113,7 @@ static int first_header(struct fs *fs, int fd, struct disk_header *h)
 static int own_header(struct fs *fs, int fd, const struct node *node, struct disk_header *ret)
 {
 	struct disk_id id;
-	int r = disk_mark_read(fd, &id);
+	int r = disk_mark_read(fs->store->marks, fd, &id);
 
 	if (r == -ENODATA || r == -EUCLEAN)
 		return -ENOENT;

@@ -19,6 +19,7 @@
 #include "fs/assign_table.h"
 #include "fs/chain.h"
 #include "fs/place.h"
+#include "fs/reconnect.h"
 
 /* ---- rows, headers, marks ---------------------------------------------------------------- */
 
@@ -42,9 +43,9 @@ enum mark { MARK_GONE, MARK_NONE, MARK_OTHER, MARK_OURS };
 static enum mark mark_of(struct fs *fs, const struct handle *h, const struct disk_id *id,
 			 bool remove)
 {
-	_cleanup_(closep) int fd = handle_open(fs->store->mount_fd, h, O_PATH | O_CLOEXEC);
+	_cleanup_(closep) int fd = reconnect_open(fs, h, O_PATH | O_CLOEXEC);
 	struct disk_id found;
-	int r = fd < 0 ? fd : disk_mark_read(fd, &found);
+	int r = fd < 0 ? fd : disk_mark_read(fs->store->marks, fd, &found);
 
 	if (r == -ENODATA)
 		return MARK_NONE;
@@ -52,7 +53,7 @@ static enum mark mark_of(struct fs *fs, const struct handle *h, const struct dis
 		return r == -EUCLEAN ? MARK_OTHER : MARK_GONE;
 	if (!same_id(&found, id))
 		return MARK_OTHER;
-	if (remove && disk_mark_remove(fd) == 0)
+	if (remove && disk_mark_remove(fs->store->marks, fd) == 0)
 		return MARK_NONE;
 	return MARK_OURS;
 }
@@ -151,7 +152,7 @@ static int find_node(struct fs *fs, const struct handle *h, struct node **ret)
 
 	if (chain_node(fs, h, ret) == 0)
 		return 0;
-	fd = handle_open(fs->store->mount_fd, h, O_PATH | O_CLOEXEC);
+	fd = reconnect_open(fs, h, O_PATH | O_CLOEXEC);
 	r = fd < 0 ? fd : path_below(fs, fd, path);
 	if (r == 0)
 		r = place_node(fs, path, ret);

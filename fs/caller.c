@@ -14,15 +14,21 @@
 #include "fs/caller.h"
 #include "fs/session.h"
 
-void caller_init_thread(void)
+/* Inherited from the main thread (fs/privilege.c), where it is set while that is allowed. */
+static bool keeps_capabilities(void)
 {
 	int bits = prctl(PR_GET_SECUREBITS);
 
+	return bits >= 0 && (bits & SECBIT_NO_SETUID_FIXUP);
+}
+
+void caller_init_thread(void)
+{
 	if (unshare(CLONE_FS) < 0)
 		log_error("cannot unshare the umask: %s; new files may get the wrong mode",
 			  strerror(errno));
-	if (bits < 0 || prctl(PR_SET_SECUREBITS, bits | SECBIT_NO_SETUID_FIXUP) < 0)
-		log_error("cannot keep capabilities over setfsuid: %s", strerror(errno));
+	if (!keeps_capabilities())
+		log_error("capabilities are lost over setfsuid: files are not served to all users");
 	umask(0);
 }
 

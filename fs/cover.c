@@ -10,7 +10,7 @@
 #include "fs/family.h"
 #include "fs/open.h"
 #include "fs/recognise.h"
-#include "fs/recognise.h"
+#include "fs/reconnect.h"
 
 #define LEASE_TRIES 5 /* 2 ms apart */
 #define MAX_DEPTH       64   /* of snapshot chains */
@@ -255,7 +255,7 @@ static bool lease_tried(struct fs *fs, struct node *node)
 
 	if (!fdcache_forget(fs->fds, &node->handle))
 		return false; /* one of ours is in use this very moment */
-	fd = handle_open(fs->store->mount_fd, &node->handle, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = reconnect_open(fs, &node->handle, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return false;
 	if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0)

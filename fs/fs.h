@@ -11,12 +11,15 @@
 
 #include "base/datastore.h"
 #include "base/fdcache.h"
+#include "base/header.h"
+#include "base/paths.h"
 #include "base/pool.h"
 #include "fs/nodes.h"
 #include "fs/options.h"
 #include "fs/session.h"
 #include "fs/trouble.h"
 
+struct broker_client;
 struct io;
 
 struct fs {
@@ -38,8 +41,12 @@ struct fs {
 	struct assignments *assignments; /* fs/assign.h */
 	struct events *events;   /* fs/events.h */
 	struct recogniser *recogniser; /* fs/recognise.h */
+	struct broker_client *broker; /* fs/broker.h */
+	struct disk_mark_calls marks; /* by the broker (fs/backing_xattr.h) */
+	char *policy_directories[PATHS_POLICY_DIRS_MAX]; /* malloc'ed; NULL ends them */
 	dev_t device;            /* of the datastore directory */
 	struct gate *gate;	 /* fs/gate.h */
+	int null_fd;		 /* /dev/null */
 	bool no_selinux;	 /* this host has none */
 	_Atomic pid_t walkers[256]; /* fs/listing.c: who looks at what it lists, by pid */
 	dev_t mount_device;      /* of the mount */

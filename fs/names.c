@@ -11,6 +11,7 @@
 #include "fs/callbacks.h"
 #include "fs/caller.h"
 #include "fs/open.h"
+#include "fs/reconnect.h"
 #include "fs/resume.h"
 
 /* What is to be made; one of the members decides. */
@@ -114,7 +115,7 @@ static int link_node_to(fuse_req_t req, struct node *node, struct node *dir, con
 		return r;
 	slate_names(session_slot(), node->id, NULL, dir->id, name);
 	slate_begin(session_slot());
-	r = linkat(fdref_fd(file), "", fdref_fd(into), name, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	r = reconnect_link(fs, &node->handle, fdref_fd(file), fdref_fd(into), name);
 	slate_outcome(session_slot(), r);
 	return r;
 }

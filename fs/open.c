@@ -14,6 +14,7 @@
 #include "fs/open.h"
 #include "fs/orphan.h"
 #include "fs/recognise.h"
+#include "fs/reconnect.h"
 
 /* A file handle: the open slot's index plus one, and whether the open may write. */
 #define FH_WRITER 1u
@@ -143,8 +144,8 @@ size_t open_list(struct fs *fs, uint64_t *ids, size_t max)
 
 static int backing_open(struct fs *fs, struct node *node, uint32_t index)
 {
-	_cleanup_(closep) int fd = handle_open(fs->store->mount_fd, &node->handle,
-					       O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_(closep) int fd = reconnect_open(fs, &node->handle,
+						  O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	int id;
 
 	if (fd < 0)

@@ -6,13 +6,13 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "base/paths.h"
 #include "fs/facts.h"
 #include "fs/fault.h"
 #include "fs/helper.h"
 #include "fs/open.h"
 #include "fs/quarantine.h"
 #include "fs/recognise.h"
+#include "fs/reconnect.h"
 
 #define HELPER	   "weir-recognise"
 #define FAILURES   16
@@ -119,18 +119,16 @@ static json_t *failed_just_now(struct recogniser *r, const struct handle *h)
 
 /* ---- asking the helper ------------------------------------------------------------------- */
 
-/* Where it is, is asked each time: it costs nothing beside its start, and it may be installed
- * again while we run. */
 static int ask(struct fs *fs, int fd, char **ret, char **ret_why)
 {
-	_cleanup_(freep) char *program = NULL;
-	int r = paths_find_program(HELPER, &program);
+	int r = helper_run(fs->broker, fd, ret, ret_why);
 
-	if (r == 0)
-		return helper_run(program, fd, ret, ret_why);
+	if (r != -ENOENT)
+		return r;
 	if (!atomic_exchange(&fs->recogniser->told, true))
 		log_warning("%s is not where it should be (%s): disks are not recognised", HELPER,
 			    strerror(-r));
+	free(*ret_why);
 	*ret_why = strdup(HELPER " is missing");
 	return r;
 }
@@ -139,7 +137,7 @@ static int ask(struct fs *fs, int fd, char **ret, char **ret_why)
  * must not get one it could write to.  O_NONBLOCK: somebody else's lease is not waited for. */
 static int open_to_read(struct fs *fs, const struct handle *h)
 {
-	return handle_open(fs->store->mount_fd, h, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return reconnect_open(fs, h, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
 static int look_inside(struct fs *fs, const struct handle *h, json_t **ret)

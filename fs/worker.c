@@ -12,12 +12,12 @@
  * SIGUSR1: hand over to the next worker.  SIGHUP: apply changed policy files, like `weir policy
  * apply`.  SIGTERM and SIGINT are the holder's; without one SIGTERM is like SIGUSR1.
  */
+#include <execinfo.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -27,6 +27,8 @@
 
 #include "base/log.h"
 #include "fs/assign.h"
+#include "fs/backing_xattr.h"
+#include "fs/broker.h"
 #include "fs/disk.h"
 #include "fs/events.h"
 #include "fs/fault.h"
@@ -35,8 +37,10 @@
 #include "fs/held.h"
 #include "fs/listing.h"
 #include "fs/open.h"
+#include "fs/privilege.h"
 #include "fs/recognise.h"
 #include "fs/quarantine.h"
+#include "fs/reconnect.h"
 #include "fs/resume.h"
 #include "fs/status_mount.h"
 #include "fs/watchdog.h"
@@ -99,20 +103,6 @@ static size_t raise_descriptors(void)
 	return MIN((size_t)limit.rlim_cur / 4, (size_t)IDLE_DESCRIPTORS);
 }
 
-/* The reserve that a filesystem keeps for root, and root's freedom from quotas, are not for those
- * whose files we write. */
-static void drop_resource_capability(void)
-{
-	cap_t caps = cap_get_proc();
-	cap_value_t which = CAP_SYS_RESOURCE;
-
-	if (!caps || cap_set_flag(caps, CAP_EFFECTIVE, 1, &which, CAP_CLEAR) < 0 ||
-	    cap_set_flag(caps, CAP_PERMITTED, 1, &which, CAP_CLEAR) < 0 || cap_set_proc(caps) < 0)
-		log_warning("cannot drop CAP_SYS_RESOURCE: %s, ignoring", strerror(errno));
-	if (caps)
-		cap_free(caps);
-}
-
 /* A later worker has no terminal. */
 static int say(struct fs *fs, const char *what, char *why, int r)
 {
@@ -133,6 +123,53 @@ static bool last_was_sound(const struct fs *fs)
 			       (WIFEXITED(status) && WEXITSTATUS(status) == WIRE_EXIT_HANDED_OVER));
 }
 
+static int copy_policy_directories(struct fs *fs)
+{
+	const char *directories[PATHS_POLICY_DIRS_MAX];
+
+	paths_policy_dirs(fs->options.policies, directories);
+	for (size_t i = 0; directories[i]; i++) {
+		fs->policy_directories[i] = strdup(directories[i]);
+		if (!fs->policy_directories[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* What lies elsewhere is looked at now; from then on there are only our own places. */
+static int enter(struct fs *fs)
+{
+	int r = copy_policy_directories(fs);
+	void *call;
+
+	backtrace(&call, 1); /* loads the unwinder (fs/fault.c), which is a file of the host */
+	close_range(WIRE_BROKER + 1, ~0u, 0); /* what whoever started the holder left open */
+	fs->no_selinux = access("/sys/fs/selinux/enforce", F_OK) < 0;
+	fs->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	log_connect("weir");
+	return r < 0 ? r : privilege_enter(&fs->options, fs->policy_directories);
+}
+
+static int open_broker(struct fs *fs)
+{
+	int r = broker_client_new(WIRE_BROKER, fs->store->root_fd, &fs->broker);
+
+	if (r == 0)
+		backing_marks(fs);
+	return r;
+}
+
+/* The datastore is open, and nothing of what others put there was looked at. */
+static int confine(struct fs *fs)
+{
+	int r = open_broker(fs);
+
+	if (r < 0)
+		return say(fs, "weir-broker", NULL, r);
+	r = privilege_drop(&fs->options, assign_directories(fs));
+	return r < 0 ? say(fs, "cannot give up privileges", NULL, r) : 0;
+}
+
 static int open_store(struct fs *fs)
 {
 	char *why = NULL;
@@ -142,6 +179,9 @@ static int open_store(struct fs *fs)
 			   fs->resumed ? DATASTORE_TAKE_OVER : 0, &fs->store, &why);
 	if (r < 0)
 		return say(fs, fs->options.datastore, why, r);
+	r = confine(fs);
+	if (r < 0)
+		return r;
 	if (last_was_sound(fs))
 		r = datastore_catalog_reopen(fs->store, &fs->catalog, &why);
 	else
@@ -159,8 +199,9 @@ static int build(struct fs *fs)
 	if (fstat(fs->store->root_fd, &st) < 0)
 		return -errno;
 	fs->device = st.st_dev;
-	fs->no_selinux = access("/sys/fs/selinux/enforce", F_OK) < 0;
 	r = fdcache_new(fs->store->mount_fd, raise_descriptors(), &fs->fds);
+	if (r == 0)
+		fdcache_find_with(fs->fds, reconnect_find, fs);
 	if (r == 0)
 		r = nodes_new(fs->catalog, fs->slate, &fs->store->who.root, st.st_ino, fs->resumed,
 			      &fs->nodes);
@@ -249,6 +290,9 @@ static int start(struct fs *fs)
 {
 	int r;
 
+	r = enter(fs);
+	if (r < 0)
+		return say(fs, "cannot get a file tree of its own", NULL, r);
 	r = open_store(fs);
 	if (r < 0)
 		return r;
@@ -305,9 +349,12 @@ static void stop(struct fs *fs)
 	blames_free(fs->blames);
 	slate_free(fs->slate);
 	fdcache_free(fs->fds);
+	broker_client_free(fs->broker);
 	catalog_close(fs->catalog);
 	datastore_close(fs->store);
 	held_free(fs->held);
+	for (size_t i = 0; i < PATHS_POLICY_DIRS_MAX; i++)
+		free(fs->policy_directories[i]);
 	options_done(&fs->options);
 }
 
@@ -395,16 +442,14 @@ static void signals_end(struct signals *s)
 /* ---- ready ------------------------------------------------------------------------------- */
 
 /* Whoever started us waits for the end of our output. */
-static void leave_terminal(const struct options *o)
+static void leave_terminal(const struct fs *fs)
 {
-	_cleanup_(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (o->foreground)
+	if (fs->options.foreground)
 		return;
 	log_to_syslog("weir");
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	dup2(null, STDERR_FILENO);
+	dup2(fs->null_fd, STDIN_FILENO);
+	dup2(fs->null_fd, STDOUT_FILENO);
+	dup2(fs->null_fd, STDERR_FILENO);
 	if (chdir("/") < 0)
 		log_warning("cannot leave the directory: %s, ignoring", strerror(errno));
 }
@@ -456,7 +501,7 @@ static int ready(struct fs *fs)
 		say_resumed(fs);
 	else
 		say_mounted(fs);
-	leave_terminal(&fs->options);
+	leave_terminal(fs);
 	r = held_ready(fs->held, session_abilities(fs->session)->resend ? 0 : -EOPNOTSUPP);
 	if (r < 0)
 		log_error("the holder does not hear us: %s", strerror(-r));
@@ -499,7 +544,7 @@ static int hold(struct fs *fs)
 
 int main(int argc, char **argv)
 {
-	struct fs fs = {0};
+	struct fs fs = {.null_fd = -1};
 	sigset_t set;
 	int r;
 
@@ -512,7 +557,6 @@ int main(int argc, char **argv)
 	if (fs.options.debug)
 		log_set_level(LOG_LEVEL_DEBUG);
 	block_signals(&set);
-	drop_resource_capability();
 	r = hold(&fs);
 	if (r < 0)
 		return r == -EPROTO || r == -EUCLEAN ? WIRE_EXIT_SLATE : WIRE_EXIT_FAILED;

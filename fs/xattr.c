@@ -11,6 +11,7 @@
 #include <sys/xattr.h>
 
 #include "fs/assign.h"
+#include "fs/backing_xattr.h"
 #include "fs/callbacks.h"
 #include "fs/caller.h"
 #include "fs/control.h"
@@ -33,9 +34,9 @@ static int drop_set_gid(int fd)
 
 /* ---- what must not be done twice ---------------------------------------------------------- */
 
-static bool has_value(const char *path, const char *name, const char *value, size_t size)
+static bool has_value(struct fs *fs, int fd, const char *name, const char *value, size_t size)
 {
-	ssize_t n = getxattr(path, name, session_scratch(), XATTR_SIZE);
+	ssize_t n = backing_getxattr(fs, fd, name, session_scratch(), XATTR_SIZE);
 
 	return n >= 0 && (size_t)n == size && !memcmp(session_scratch(), value, size);
 }
@@ -47,36 +48,36 @@ static void begin_change(const struct node *node, const char *name)
 	slate_begin(session_slot());
 }
 
-static int set_value(struct fs *fs, struct node *node, const char *path, const char *name,
+static int set_value(struct fs *fs, struct node *node, int fd, const char *name,
 		     const char *value, size_t size, int flags)
 {
 	int r;
 
 	if (!(flags & XATTR_CREATE))
-		return setxattr(path, name, value, size, flags) < 0 ? -errno : 0;
+		return backing_setxattr(fs, fd, name, value, size, flags);
 	if (resume_done(fs, &r))
 		return r;
-	if (resume_begun() && has_value(path, name, value, size))
+	if (resume_begun() && has_value(fs, fd, name, value, size))
 		return 0;
 	begin_change(node, name);
-	r = setxattr(path, name, value, size, flags) < 0 ? -errno : 0;
+	r = backing_setxattr(fs, fd, name, value, size, flags);
 	slate_outcome(session_slot(), r);
 	return r;
 }
 
-static int remove_value(struct fs *fs, struct node *node, const char *path, const char *name)
+static int remove_value(struct fs *fs, struct node *node, int fd, const char *name)
 {
 	int r;
 
 	if (resume_done(fs, &r))
 		return r;
-	if (getxattr(path, name, NULL, 0) < 0) {
+	if (backing_getxattr(fs, fd, name, NULL, 0) < 0) {
 		if (resume_begun())
 			return 0; /* it was there when that worker began */
-		return removexattr(path, name) < 0 ? -errno : 0;
+		return backing_removexattr(fs, fd, name);
 	}
 	begin_change(node, name);
-	r = removexattr(path, name) < 0 ? -errno : 0;
+	r = backing_removexattr(fs, fd, name);
 	slate_outcome(session_slot(), r);
 	return r;
 }
@@ -91,7 +92,7 @@ static int set_backing(fuse_req_t req, struct node *node, const char *name, cons
 
 	if (r < 0)
 		return r;
-	r = set_value(fs, node, fd_path(fdref_fd(ref)).text, name, value, size, flags);
+	r = set_value(fs, node, fdref_fd(ref), name, value, size, flags);
 	if (r < 0)
 		return r;
 	if (session_abilities(fs->session)->setxattr_ext &&
@@ -172,7 +173,7 @@ void fs_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)
 	} else if (r == 0) {
 		r = node_fd(fs, at.node, FD_PATH, &ref);
 		if (r == 0)
-			r = remove_value(fs, at.node, fd_path(fdref_fd(ref)).text, name);
+			r = remove_value(fs, at.node, fdref_fd(ref), name);
 		if (r == 0 && !strcmp(name, "security.capability"))
 			atomic_fetch_or(&at.node->flags, NODE_UNCAPPED);
 	}
@@ -232,10 +233,10 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 		reply_result(req, r);
 		return;
 	}
-	n = getxattr(fd_path(fdref_fd(ref)).text, name, session_scratch(),
-		     size ? MIN(size, XATTR_SIZE) : 0);
+	n = backing_getxattr(fs, fdref_fd(ref), name, session_scratch(),
+			     size ? MIN(size, XATTR_SIZE) : 0);
 	if (n < 0)
-		fuse_reply_err(req, missing_value(fs, name, errno));
+		fuse_reply_err(req, missing_value(fs, name, (int)-n));
 	else if (size == 0)
 		fuse_reply_xattr(req, (size_t)n);
 	else
@@ -263,6 +264,7 @@ static size_t strip(char *list, size_t len, bool root)
 void fs_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 {
 	struct fs *fs = request_fs(req);
+	bool root = fuse_req_ctx(req)->uid == 0; /* others are not shown trusted names */
 	_node_ at = {.fs = fs};
 	_cleanup_(fdref_putp) struct fdref *ref = NULL;
 	ssize_t n;
@@ -275,10 +277,9 @@ void fs_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 		reply_result(req, r);
 		return;
 	}
-	n = listxattr(fd_path(fdref_fd(ref)).text, session_scratch(), XATTR_SIZE);
+	n = backing_listxattr(fs, fdref_fd(ref), root, session_scratch(), XATTR_SIZE);
 	if (n < 0)
-		fuse_reply_err(req, errno);
+		fuse_reply_err(req, (int)-n);
 	else
-		reply_value(req, size, session_scratch(),
-			    strip(session_scratch(), (size_t)n, fuse_req_ctx(req)->uid == 0));
+		reply_value(req, size, session_scratch(), strip(session_scratch(), (size_t)n, root));
 }

@@ -122,13 +122,13 @@ def test_random_damage_does_no_harm(mounted, request):
 
 
 class Trace:
-    """strace of a worker and its children: what they open."""
+    """strace of a worker, its broker and its helpers: what they open."""
 
     def __init__(self, weir):
         self.file = os.path.join(weir.directory, "trace")
         self.process = subprocess.Popen(
             ["strace", "-f", "-qq", "-s", "4096", "-o", self.file, "-p", str(weir.worker()),
-             "-e", "trace=open,openat,openat2,open_by_handle_at,execve,mmap"],
+             "-p", str(weir.broker()), "-e", "trace=open,openat,openat2,open_by_handle_at,execve,mmap"],
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         end = time.monotonic() + 10
         while time.monotonic() < end and not self.traced(weir):

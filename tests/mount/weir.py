@@ -212,15 +212,21 @@ class Mount:
         """How many files the worker has open."""
         return len(os.listdir("/proc/%d/fd" % self.worker()))
 
-    def worker(self):
-        """The pid of the worker that the holder keeps; there may be none for a moment."""
+    def child(self, name):
+        """The pid of a process that the holder keeps; there may be none for a moment."""
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
             for pid in children(self.process.pid):
-                if command_name(pid) == "weir-worker":
+                if command_name(pid) == name:
                     return pid
             time.sleep(0.002)
-        raise AssertionError("no worker:\n" + self.log())
+        raise AssertionError("no %s:\n%s" % (name, self.log()))
+
+    def worker(self):
+        return self.child("weir-worker")
+
+    def broker(self):
+        return self.child("weir-broker")
 
     def is_weir(self):
         return self.kind == "weir"

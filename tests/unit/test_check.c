@@ -41,7 +41,7 @@ static struct disk_header disk_make(struct datastore *ds, const char *name, cons
 	disk_id_new(&h.id);
 	check(handle_get(fd, "", &h.handle, &mount_id) == 0);
 	snprintf(h.policy, sizeof h.policy, "%s", policy);
-	check(disk_mark_write(fd, &h.id) == 0);
+	check(disk_mark_write(NULL, fd, &h.id) == 0);
 	check(header_create(ds->disks_fd, &h) == 0);
 	return h;
 }
@@ -50,7 +50,7 @@ static void mark(const char *name, const struct disk_id *id)
 {
 	_cleanup_(closep) int fd = file_open(name);
 
-	check(disk_mark_write(fd, id) == 0);
+	check(disk_mark_write(NULL, fd, id) == 0);
 }
 
 static unsigned damage_and_mended(struct datastore *ds, bool rebuild, unsigned *ret_mended)
@@ -105,12 +105,12 @@ static void test_lost_marks_and_headers(struct datastore *ds)
 	struct disk_header h = disk_make(ds, "c.img", "gold");
 	_cleanup_(closep) int fd = file_open("c.img");
 
-	check(disk_mark_remove(fd) == 0);
+	check(disk_mark_remove(NULL, fd) == 0);
 	check(damage_and_mended(ds, true, NULL) == 1);
-	check(disk_mark_write(fd, &h.id) == 0);
+	check(disk_mark_write(NULL, fd, &h.id) == 0);
 	check(header_remove(ds->disks_fd, &h.id) == 0);
 	check(damage_and_mended(ds, true, NULL) == 1);
-	check(disk_mark_remove(fd) == 0);
+	check(disk_mark_remove(NULL, fd) == 0);
 	check(damage_and_mended(ds, true, NULL) == 0);
 }
 

@@ -27,19 +27,19 @@ static void marks(int fd, int path_fd)
 	struct disk_id a, b;
 
 	disk_id_new(&a);
-	check(disk_mark_read(fd, &b) == -ENODATA && disk_mark_remove(fd) == -ENODATA);
-	check(disk_mark_read(path_fd, &b) == -ENODATA);
-	check(disk_mark_write(fd, &a) == 0);
-	check(disk_mark_read(path_fd, &b) == 0 && !memcmp(&a, &b, sizeof a));
+	check(disk_mark_read(NULL, fd, &b) == -ENODATA && disk_mark_remove(NULL, fd) == -ENODATA);
+	check(disk_mark_read(NULL, path_fd, &b) == -ENODATA);
+	check(disk_mark_write(NULL, fd, &a) == 0);
+	check(disk_mark_read(NULL, path_fd, &b) == 0 && !memcmp(&a, &b, sizeof a));
 	disk_id_new(&a);
-	check(disk_mark_write(path_fd, &a) == 0);
-	check(disk_mark_read(fd, &b) == 0 && !memcmp(&a, &b, sizeof a));
-	check(disk_mark_remove(path_fd) == 0 && disk_mark_read(fd, &b) == -ENODATA);
+	check(disk_mark_write(NULL, path_fd, &a) == 0);
+	check(disk_mark_read(NULL, fd, &b) == 0 && !memcmp(&a, &b, sizeof a));
+	check(disk_mark_remove(NULL, path_fd) == 0 && disk_mark_read(NULL, fd, &b) == -ENODATA);
 
 	check(fsetxattr(fd, "trusted.weir.disk", "nonsense", 8, 0) == 0);
-	check(disk_mark_read(fd, &b) == -EUCLEAN);
+	check(disk_mark_read(NULL, fd, &b) == -EUCLEAN);
 	check(fsetxattr(fd, "trusted.weir.disk", "00112233445566778899aabbccddeeff00", 34, 0) == 0);
-	check(disk_mark_read(fd, &b) == -EUCLEAN);
+	check(disk_mark_read(NULL, fd, &b) == -EUCLEAN);
 }
 
 static void test(const char *dir)

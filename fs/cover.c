@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "fs/callbacks.h"
 #include "fs/chain.h"
 #include "fs/cover.h"
 #include "fs/family.h"
@@ -101,18 +102,38 @@ static bool by_vm(struct fs *fs, uint64_t dir, const char *name, struct assigned
 
 /* ---- directories ------------------------------------------------------------------------- */
 
-static bool by_directory(struct fs *fs, uint64_t dir, struct assigned *ret)
+/* The directory that a directory is really in, when the one we remember is gone. */
+static int parent_of(struct fs *fs, struct node *dir, struct node **ret)
 {
-	for (int depth = 0; dir && depth < MAX_DIRECTORIES; depth++) {
-		_node_ at = {.fs = fs};
+	_cleanup_(fdref_putp) struct fdref *ref = NULL;
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+	int r;
 
-		if (nodes_get(fs->nodes, dir, &at.node) < 0)
-			return false;
-		if (assign_find(fs, &at.node->handle, ret))
-			return true;
-		dir = at.node->id == NODE_ROOT ? 0 : node_parent(fs->nodes, at.node);
+	r = nodes_get(fs->nodes, node_parent(fs->nodes, dir), ret);
+	if (r == 0)
+		return 0;
+	r = node_fd(fs, dir, FD_PATH, &ref);
+	if (r < 0)
+		return r;
+	fd = openat(fdref_fd(ref), "..", O_PATH | O_CLOEXEC);
+	return fd < 0 ? -errno : find_directory(fs, fd, ret, &st);
+}
+
+static bool by_directory(struct fs *fs, struct node *dir, struct assigned *ret)
+{
+	struct node *at = node_ref(fs->nodes, dir), *above = NULL;
+	bool found = false;
+
+	for (int depth = 0; at && !found && depth < MAX_DIRECTORIES; depth++) {
+		found = assign_find(fs, &at->handle, ret);
+		if (found || at->id == NODE_ROOT || parent_of(fs, at, &above) < 0)
+			above = NULL;
+		node_unref(fs->nodes, at);
+		at = above;
 	}
-	return false;
+	node_unref(fs->nodes, at);
+	return found;
 }
 
 /* ---- together ---------------------------------------------------------------------------- */
@@ -138,7 +159,7 @@ static bool find_related(struct fs *fs, const struct place *p, struct assigned *
 		return true;
 	if (counts.vms && by_vm(fs, p->dir->id, p->name, ret))
 		return true;
-	return counts.directories && by_directory(fs, p->dir->id, ret);
+	return counts.directories && by_directory(fs, p->dir, ret);
 }
 
 static bool nothing_assigned(struct fs *fs)

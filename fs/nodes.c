@@ -757,7 +757,7 @@ void nodes_commit_now(struct nodes *n)
 static void restore_new(void *data, const struct catalog_node *row)
 {
 	struct nodes *n = data;
-	struct node *node;
+	struct node *node, *found;
 
 	if (row->id == 0 || row->handle.len == 0)
 		return;
@@ -765,9 +765,12 @@ static void restore_new(void *data, const struct catalog_node *row)
 	if (!node)
 		return;
 	node->lookups = 1;
-	insert(n, &node, handle_hash(&row->handle));
-	if (node)
+	found = insert(n, &node, handle_hash(&row->handle));
+	if (node) { /* promised more than once: it has moved */
 		free_node(node);
+		set_hint(n, found, row->parent, row->name);
+		atomic_fetch_and(&found->flags, ~(uint32_t)NODE_HINTS_NEW);
+	}
 	grow_if_full(n);
 }
 

@@ -47,15 +47,11 @@ static int program_open(const char *name, struct program *ret)
 	return ret->fd < 0 ? -errno : 0;
 }
 
-/* @ret_broker: none is no failure, until there is one in every package. */
 int program_open_both(struct program *ret_worker, struct program *ret_broker)
 {
 	int r = program_open("weir-worker", ret_worker);
 
-	if (r < 0)
-		return r;
-	r = program_open("weir-broker", ret_broker);
-	return r == -ENOENT ? 0 : r;
+	return r < 0 ? r : program_open("weir-broker", ret_broker);
 }
 
 void program_done(struct program *p)
@@ -113,8 +109,6 @@ static int broker_start(struct holder *h, int socket)
 	const char *argv[] = {"weir-broker", h->options.foreground ? "-f" : NULL, NULL};
 	pid_t pid;
 
-	if (h->broker_program.fd < 0)
-		return 0;
 	pid = program_start(&h->broker_program, argv, &socket, 1, !h->options.foreground);
 	if (pid < 0)
 		return pid;

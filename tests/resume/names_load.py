@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """tests/resume/names_load.py - change names in a tree of one's own and check every result.
 
-    names_load.py SIDE SEED SECONDS [--lie N]
+    names_load.py SIDE SEED SECONDS [--behind DIRECTORY] [--lie N]
 
 SIDE is a directory, or nfs:VERSION:SERVER:EXPORT:BELOW (sides.py).  The tree is made in it.  Every
 call's result is compared with the model's (tree.py), and the tree itself again and again.  A
 difference is printed as "FAULT ..." with the calls before it; the process then goes on in another
 tree, and ends with 1.  Ends at SIGTERM or after SECONDS, with the whole tree compared.
+--behind: the same tree in the datastore; compared at the end, past all caches.
 --lie N: one of N calls that must succeed is made twice, and the second result counts, as when a
 resent request runs again: that must be found, and so the harness proves itself.
 """
@@ -460,6 +461,7 @@ def main():
     parser.add_argument("side")
     parser.add_argument("seed", type=int)
     parser.add_argument("seconds", type=float)
+    parser.add_argument("--behind", default="")
     parser.add_argument("--lie", type=int, default=0)
     arguments = parser.parse_args()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # libnfs takes EINTR for an error
@@ -477,11 +479,15 @@ def main():
             while not signal.sigpending() and time.monotonic() < end:
                 load.step()
             load.check_all()
+            if arguments.behind:
+                load.side = sides.Local(arguments.behind)
+                load.check_all()
             broken = False
         except (Fault, OSError) as error:
             told(load, arguments.seed, error)
             faults, broken = faults + 1, True
         load.close()
+        load.side = side
         count, worst = count + load.count, max(worst, load.worst)
         if not broken:
             break

@@ -83,7 +83,7 @@ class NfsRun(runs.Run):
         self.rig.start_ganesha()
         for i in range(s.names):
             self.client("nfs-names-%d" % i, "names_load.py", self.side(4 if i % 2 else 3, "names"),
-                        str(draw.randrange(1 << 30)), self.limit)
+                        str(draw.randrange(1 << 30)), self.limit, "--behind", self.behind("names"))
         for i in range(s.data):
             for name, policy in (("free", None), ("watched", "observe")):
                 path = os.path.join(self.victim.point, "open", "%s%d" % (name, i))
@@ -93,7 +93,7 @@ class NfsRun(runs.Run):
                             "%s%d" % (name, i), str(draw.randrange(1 << 30)), self.limit)
         self.start("names-local", runs.PYTHON, os.path.join(runs.HERE, "names_load.py"),
                    os.path.join(self.victim.point, "names"), str(draw.randrange(1 << 30)),
-                   self.limit)
+                   self.limit, "--behind", self.behind("names"))
 
     def side(self, version, below):
         return "nfs:%d:127.0.0.1:%s:%s" % (version, self.victim.point, below)

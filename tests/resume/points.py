@@ -17,6 +17,7 @@ import run as runs
 import syscalls
 
 LIMIT = 8                               # seconds a call may take; then it hangs
+SECOND_MAX = 400                        # calls of a worker's start, roughly
 
 
 class Hangs(AssertionError):
@@ -29,7 +30,7 @@ class Operation:
     def __init__(self, name, call, before=(), after=None, fails=0, values=None):
         self.name = name
         self.call = call
-        self.before = before            # names to make: "a" file, "d/" directory, "s@" symlink
+        self.before = before            # names to make: d/ directory, a+ attributes, a* policy
         self.after = after              # after(directory, value): a text when it is wrong
         self.fails = fails
         self.there = values             # names that must be there afterwards, exactly
@@ -103,7 +104,10 @@ def exchange(d):
 
 
 def exchanged(d, value):
-    got = tuple(os.stat(join(d, n)).st_ino for n in "ab")
+    """By a listing: the kernel has made the exchange in its own cache, whatever became of it."""
+    with os.scandir(d) as entries:
+        found = {entry.name: entry.inode() for entry in entries}
+    got = (found.get("a"), found.get("b"))
     return None if got == value else "inodes are %r, should be %r" % (got, value)
 
 
@@ -157,8 +161,12 @@ def remove_attribute(name):
     return lambda d: os.removexattr(join(d, "a"), name)
 
 
-def policy(d):
-    os.setxattr(join(d, "a"), "user.weir.policy", b"observe")
+def policy(name):
+    return lambda d: os.setxattr(join(d, "a"), "user.weir.policy", name)
+
+
+def clear_policy(d):
+    os.removexattr(join(d, "a"), "user.weir.policy")
 
 
 def kind_is(name, test):
@@ -240,20 +248,41 @@ OPERATIONS = (
               has_attribute(TRUSTED, None), values=("a",)),
     Operation("append", append, ("a",), appended, values=("a",)),
     Operation("truncate at open", truncate, ("a",), truncated, values=("a",)),
-    Operation("attach a policy", policy, ("a",), has_attribute("user.weir.policy", b"observe"),
+    Operation("attach a policy", policy(b"observe"), ("a",),
+              has_attribute("user.weir.policy", b"observe"), values=("a",)),
+    Operation("attach another policy", policy(b"silver"), ("a*",),
+              has_attribute("user.weir.policy", b"silver"), values=("a",)),
+    Operation("attach a policy to a directory", policy(b"observe"), ("a/",),
+              has_attribute("user.weir.policy", b"observe"), values=("a",)),
+    Operation("clear a policy", clear_policy, ("a*",), has_attribute("user.weir.policy", None),
               values=("a",)),
+    Operation("attach a policy that is not there", policy(b"nonsense"), ("a*",),
+              has_attribute("user.weir.policy", b"observe"), fails=errno.EINVAL, values=("a",)),
+    Operation("unlink of a disk with a policy", lambda d: os.unlink(join(d, "a")), ("a*",),
+              values=()),
+    Operation("rename of a disk with a policy",
+              lambda d: os.rename(join(d, "a"), join(d, "new")), ("a*",), values=("new",)),
+    Operation("rename over a disk with a policy",
+              lambda d: os.rename(join(d, "a"), join(d, "b")), ("a", "b*"), values=("b",)),
+    Operation("rename over an open disk with a policy", rename_over_open, ("a", "b*"),
+              lambda d, v: None if v == (b"old b", 0) else "the open file has %r" % (v,),
+              values=("b",)),
+    Operation("unlink of an open disk with a policy",
+              open_and(lambda d: os.unlink(join(d, "a"))), ("a*",), held_result(0), values=()),
 )
 
 
 def make(directory, names):
     os.mkdir(directory)
     for name in names:
-        path = join(directory, name.rstrip("/+"))
+        path = join(directory, name.rstrip("/+*"))
         if name.endswith("/"):
             os.mkdir(path)
             continue
         with open(path, "xb"):
             pass
+        if name.endswith("*"):
+            os.setxattr(path, "user.weir.policy", b"observe")
         if name.endswith("+"):
             os.setxattr(path, USER, b"old")
             os.setxattr(path, TRUSTED, b"old")
@@ -280,17 +309,32 @@ def bounded(function, *arguments):
 class Point:
     """The worker, killed at its n-th system call from now on."""
 
-    def __init__(self, victim, n, moment):
+    second = follower = None
+
+    def __init__(self, victim, n, moment, after=0):
         program = os.path.join(os.path.dirname(runs.data_program()), "killpoint")
         self.victim = victim
-        self.pid = victim.next_worker(0)
+        self.pid = victim.next_worker(after)
         assert self.pid, "no worker"
         self.process = subprocess.Popen([program, str(self.pid), str(n), moment],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.ready = self.process.stdout.readline()
 
+    def again(self, n, moment):
+        """Kill the next worker, too, at its n-th call from its birth on."""
+        def follow():
+            self.process.wait()
+            if self.process.returncode == 0 and self.victim.next_worker(self.pid):
+                self.second = Point(self.victim, n, moment, self.pid)
+        self.follower = threading.Thread(target=follow, daemon=True)
+        self.follower.start()
+
     def end(self):
         """(whether it was killed, at which call)."""
+        if self.follower:
+            self.follower.join(LIMIT)
+        if self.second:
+            self.second.end()
         self.process.stdin.close()
         said = self.process.stdout.read().split()
         self.process.stdout.close()
@@ -314,11 +358,13 @@ def wrong(operation, directory, value, error):
     return None
 
 
-def one_point(victim, operation, directory, n, moment):
-    """Kill at the n-th call; (whether it came to that, a text when something is wrong)."""
+def one_point(victim, operation, directory, n, moment, second=None):
+    """Kill at the n-th call, and the next worker at its call @second; (whether it came to that, a text when something is wrong)."""
     make(directory, operation.before)
     time.sleep(0.11)                    # a worker that served for so long is started again at once
     point = Point(victim, n, moment)
+    if second:
+        point.again(second, moment)
     try:
         value, error = bounded(operation.call, directory)
     except Hangs as hang:
@@ -334,16 +380,18 @@ def one_point(victim, operation, directory, n, moment):
         text = "afterwards: %s" % hang
     if killed and not victim.next_worker(point.pid):
         text = "no worker after the kill"
-    return killed, text and "%s: killed at the %s of call %d, %s: %s" % (
-        operation.name, moment, n, name, text)
+    return killed, text and "%s: killed at the %s of call %d, %s%s: %s" % (
+        operation.name, moment, n, name, ", and again at %d" % second if second else "", text)
 
 
-def sweep(victim, operation, top, limit=80, step=1, first=1, seconds=60):
-    """All points of an operation: (points, list of faults)."""
+def sweep(victim, operation, top, limit=250, step=1, first=1, seconds=60, draw=None):
+    """All points of an operation, with @draw each with a second kill: (points, list of faults)."""
     faults, points, end = [], 0, time.monotonic() + seconds
     for moment in ("entry", "exit"):
         for n in range(first, limit, step):
-            killed, text = one_point(victim, operation, join(top, "%s-%d" % (moment, n)), n, moment)
+            second = draw.randrange(1, SECOND_MAX) if draw else None
+            killed, text = one_point(victim, operation, join(top, "%s-%d" % (moment, n)), n, moment,
+                                     second)
             if text:
                 faults.append(text)
             if not killed or len(faults) > 5 or time.monotonic() > end:

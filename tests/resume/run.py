@@ -183,8 +183,9 @@ class Run:
 
     def set_up(self):
         point = self.victim.point
-        for name in ("data", "names", "open", "probe"):
+        for name in ("data", "names", "covered", "open", "probe"):
             os.mkdir(os.path.join(point, name))
+        self.attach(os.path.join(point, "covered"), "observe")
         for i in range(self.settings.data):
             for name, (_, policy) in FILES.items():
                 path = os.path.join(point, "data", "%s%d" % (name, i))
@@ -211,9 +212,10 @@ class Run:
                        self.limit, str(draw.randrange(1 << 30)),
                        *("%s%d:%s" % (name, i, ways) for name, (ways, _) in FILES.items()))
         for i in range(s.names):
+            below = "covered" if i % 2 else "names"
             self.start("names-%d" % i, PYTHON, os.path.join(HERE, "names_load.py"),
-                       os.path.join(point, "names"), str(draw.randrange(1 << 30)), self.limit,
-                       "--lie", str(s.lie))
+                       os.path.join(point, below), str(draw.randrange(1 << 30)), self.limit,
+                       "--behind", self.behind(below), "--lie", str(s.lie))
         if s.fighters:
             self.start("fighters", PYTHON, os.path.join(HERE, "fighters.py"),
                        os.path.join(point, "fight"), str(draw.randrange(1 << 20)), self.limit,
@@ -229,6 +231,9 @@ class Run:
             "stat": self.start("probe-stat", *probe, "stat", point + "/probe/read", self.limit),
             "create": self.start("probe-create", *probe, "create", point + "/probe/made",
                                  self.limit)}
+
+    def behind(self, name):
+        return os.path.join(self.victim.store, name)
 
     def start(self, name, *command):
         load = Load(self.directory, name, *command)

@@ -27,7 +27,7 @@ class Served(victims.Victim):
         self.directory = rig.root
         self.log_file = mount.point + ".log"
         self.holder = mount.process and mount.process.child
-        self.expected_log = []
+        self.expected_log = list(victims.EARNED)
 
     def start(self):
         return self                     # the rig did it

@@ -53,6 +53,7 @@ class Settings:
     data: int = 2
     names: int = 4
     fighters: int = 3
+    covered: bool = True                # half of the trees of names lie under a policy
     open_files: int = OPEN_FILES
     lie: int = 0                        # names_load.py
     damage: bool = False                # a byte of a backing file is changed: must be found
@@ -212,7 +213,7 @@ class Run:
                        self.limit, str(draw.randrange(1 << 30)),
                        *("%s%d:%s" % (name, i, ways) for name, (ways, _) in FILES.items()))
         for i in range(s.names):
-            below = "covered" if i % 2 else "names"
+            below = "covered" if i % 2 and s.covered else "names"
             self.start("names-%d" % i, PYTHON, os.path.join(HERE, "names_load.py"),
                        os.path.join(point, below), str(draw.randrange(1 << 30)), self.limit,
                        "--behind", self.behind(below), "--lie", str(s.lie))

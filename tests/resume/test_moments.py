@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Kills at moments that random ones hardly meet: the first start, a mount just made, an umount."""
+import json
 import os
 import signal
 import subprocess
@@ -125,3 +126,22 @@ def test_a_worker_that_dies_at_once_is_started_again_and_again(victim):
     assert os.pread(fd, 100, 0) == b"before"
     assert os.fstat(fd).st_nlink == 0
     os.close(fd)
+
+
+def test_a_directory_moved_below_a_policy_is_below_it_for_the_next_worker(victim):
+    """Nothing but the worker that died knew where it lies now: the kernel does not ask again."""
+    one = victim("passthrough=on")
+    for name in ("covered", "plain", "plain/d"):
+        os.mkdir(os.path.join(one.point, name))
+    os.setxattr(os.path.join(one.point, "covered"), "user.weir.policy", b"observe")
+    os.close(os.open(os.path.join(one.point, "plain", "d", "f"), os.O_CREAT | os.O_RDWR))
+    os.rename(os.path.join(one.point, "plain", "d"), os.path.join(one.point, "covered", "d"))
+    os.rmdir(os.path.join(one.point, "plain"))
+    one.next_worker(one.kill_worker())
+    path = os.path.join(one.point, "covered", "d", "f")
+    fd = os.open(path, os.O_RDWR)
+    status = json.loads(os.getxattr(path, "user.weir.status"))
+    os.close(fd)
+    assert status["path"] == "covered/d/f", status
+    assert status["way"] == "daemon" and status["policy"]["name"] == "observe", status
+    os.link(path, os.path.join(one.point, "covered", "g"))

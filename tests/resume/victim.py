@@ -24,6 +24,7 @@ import weir as weirs        # noqa: E402
 
 WAIT = 20
 BAD_LOG = weirs.BAD_LOG
+EARNED = ("was killed by signal 9 (Killed)",)       # bad lines that a run may have in its log
 
 
 def state_of(pid):
@@ -65,7 +66,7 @@ class Victim:
         self.options = options
         self.log_file = os.path.join(self.directory, "log")
         self.holder = None              # Popen
-        self.expected_log = []          # texts of bad lines that the run has earned
+        self.expected_log = list(EARNED)
         self.watched = os.path.dirname(self.directory)
         if kind == "weir":
             os.mkdir(self.point)

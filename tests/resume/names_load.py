@@ -347,8 +347,8 @@ class Load:
         path = b"big" if self.random.random() < 0.6 else \
             self.random.choice(list(self.tree.directories()))
         node = self.tree.find(path)
-        # Of two listings at once the kernel's own cache (FOPEN_CACHE_DIR) tells the younger one what
-        # the older one found: names made between their beginnings may be missing.
+        # Of two listings at once the kernel's own cache (FOPEN_CACHE_DIR) tells the younger one
+        # what the older one found: names made between their beginnings may be missing.
         if path == b"" or any(x.node is node for x in self.listings):
             return None
         _, fd = self.run("opendir", 0, os.open, self.side.path(self.at(path)),

@@ -359,7 +359,10 @@ def wrong(operation, directory, value, error):
 
 
 def one_point(victim, operation, directory, n, moment, second=None):
-    """Kill at the n-th call, and the next worker at its call @second; (whether it came to that, a text when something is wrong)."""
+    """Kill at the n-th call, and the next worker at its call @second.
+
+    (whether it came to that, a text when something is wrong)
+    """
     make(directory, operation.before)
     time.sleep(0.11)                    # a worker that served for so long is started again at once
     point = Point(victim, n, moment)

@@ -128,15 +128,19 @@ def test_a_worker_that_dies_at_once_is_started_again_and_again(victim):
     os.close(fd)
 
 
-def test_a_directory_moved_below_a_policy_is_below_it_for_the_next_worker(victim):
+@pytest.mark.parametrize("delay_ms", (0, 30, 300, 1300))
+def test_a_directory_moved_below_a_policy_is_below_it_for_the_next_worker(victim, delay_ms):
     """Nothing but the worker that died knew where it lies now: the kernel does not ask again."""
     one = victim("passthrough=on")
-    for name in ("covered", "plain", "plain/d"):
+    for name in ("covered", "plain"):
         os.mkdir(os.path.join(one.point, name))
     os.setxattr(os.path.join(one.point, "covered"), "user.weir.policy", b"observe")
+    time.sleep(0.5)
+    os.mkdir(os.path.join(one.point, "plain", "d"))
     os.close(os.open(os.path.join(one.point, "plain", "d", "f"), os.O_CREAT | os.O_RDWR))
+    time.sleep(delay_ms / 1000)         # what is new goes from the slate to the catalog
+    os.stat(os.path.join(one.point, "plain", "d", "f"))
     os.rename(os.path.join(one.point, "plain", "d"), os.path.join(one.point, "covered", "d"))
-    os.rmdir(os.path.join(one.point, "plain"))
     one.next_worker(one.kill_worker())
     path = os.path.join(one.point, "covered", "d", "f")
     fd = os.open(path, os.O_RDWR)

@@ -23,7 +23,7 @@ class Killer(threading.Thread):
         self.random = random.Random(seed)
         self.kills_wanted = kills
         self.seconds = seconds
-        self.also = also                # of "stop", "drop-caches", "upgrade", "measure"
+        self.also = also                # of stop, drop-caches, upgrade, broker, measure
         self.over = threading.Event()
         self.events = []                # (CLOCK_MONOTONIC, what, pid)
         self.upgrades = []              # milliseconds each took, as seen from here
@@ -59,6 +59,8 @@ class Killer(threading.Thread):
             self.drop_caches()
         if "stop" in self.also and which < 0.15:
             self.stop_and_go(pid)
+        elif "broker" in self.also and which < 0.25:
+            self.kill_broker()
         elif "upgrade" in self.also and which < 0.3:
             self.upgrade()
         elif which > 0.9 and "measure" not in self.also:
@@ -86,6 +88,13 @@ class Killer(threading.Thread):
             time.sleep(self.random.choice((0, self.random.uniform(0, 0.003),
                                            self.random.uniform(0, 0.02))))
             self.kill(pid)
+
+    def kill_broker(self):
+        """The worker is then started anew with another one."""
+        pid = self.victim.broker()
+        if pid:
+            self.note("broker", pid)
+            os.kill(pid, signal.SIGKILL)
 
     def stop_and_go(self, pid):
         try:

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """tests/resume/names_load.py - change names in a tree of one's own and check every result.
 
-    names_load.py SIDE SEED SECONDS [--behind DIRECTORY] [--lie N]
+    names_load.py SIDE SEED SECONDS [--behind DIRECTORY] [--signals] [--lie N]
 
 SIDE is a directory, or nfs:VERSION:SERVER:EXPORT:BELOW (sides.py).  The tree is made in it.  Every
 call's result is compared with the model's (tree.py), and the tree itself again and again.  A
 difference is printed as "FAULT ..." with the calls before it; the process then goes on in another
 tree, and ends with 1.  Ends at SIGTERM or after SECONDS, with the whole tree compared.
 --behind: the same tree in the datastore; compared at the end, past all caches.
+--signals: calls are interrupted every few milliseconds.
 --lie N: one of N calls that must succeed is made twice, and the second result counts, as when a
 resent request runs again: that must be found, and so the harness proves itself.
 """
@@ -464,12 +465,16 @@ def main():
     parser.add_argument("side")
     parser.add_argument("seed", type=int)
     parser.add_argument("seconds", type=float)
+    parser.add_argument("--signals", action="store_true")
     parser.add_argument("--behind", default="")
     parser.add_argument("--lie", type=int, default=0)
     arguments = parser.parse_args()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # libnfs takes EINTR for an error
     syscalls.die_with_parent(signal.SIGKILL)
     os.umask(0)
+    if arguments.signals:
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, 0.003, 0.003)
     end = time.monotonic() + arguments.seconds
     generator = random.Random(arguments.seed)
     side = sides.side_from(arguments.side)
@@ -494,6 +499,7 @@ def main():
         count, worst = count + load.count, max(worst, load.worst)
         if not broken:
             break
+    signal.setitimer(signal.ITIMER_REAL, 0)
     side.close()
     print("operations %d faults %d worst_ms %.1f" % (count, faults, worst * 1000), flush=True)
     return 1 if faults else 0

@@ -53,6 +53,7 @@ class Settings:
     data: int = 2
     names: int = 4
     fighters: int = 3
+    mortals: bool = True                # clients that die in their calls
     covered: bool = True                # half of the trees of names lie under a policy
     open_files: int = OPEN_FILES
     lie: int = 0                        # names_load.py
@@ -216,11 +217,16 @@ class Run:
             below = "covered" if i % 2 and s.covered else "names"
             self.start("names-%d" % i, PYTHON, os.path.join(HERE, "names_load.py"),
                        os.path.join(point, below), str(draw.randrange(1 << 30)), self.limit,
-                       "--behind", self.behind(below), "--lie", str(s.lie))
+                       "--behind", self.behind(below), "--lie", str(s.lie),
+                       *(["--signals"] if i == 2 else []))
         if s.fighters:
             self.start("fighters", PYTHON, os.path.join(HERE, "fighters.py"),
                        os.path.join(point, "fight"), str(draw.randrange(1 << 20)), self.limit,
                        str(s.fighters))
+        if s.mortals:
+            self.start("mortals", PYTHON, os.path.join(HERE, "mortals.py"),
+                       os.path.join(point, "mortal"), self.behind("mortal"),
+                       str(draw.randrange(1 << 20)), self.limit)
         if s.open_files:
             self.start_probes(point)
 

@@ -112,6 +112,12 @@ class Victim:
             return self.holder.pid      # a weir without a holder
         return None
 
+    def broker(self):
+        for pid in children(self.holder.pid):
+            if name_of(pid) == "weir-broker" and state_of(pid)[0] not in (None, "Z", "X"):
+                return pid
+        return None
+
     def next_worker(self, last, seconds=10.0, pause=0.0002):
         """The worker after @last; None when none comes."""
         end = time.monotonic() + seconds

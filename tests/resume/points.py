@@ -30,7 +30,7 @@ class Operation:
     def __init__(self, name, call, before=(), after=None, fails=0, values=None):
         self.name = name
         self.call = call
-        self.before = before            # names to make: d/ directory, a+ attributes, a* policy
+        self.before = before            # names to make: d/ directory, a+ a= attributes, a* policy
         self.after = after              # after(directory, value): a text when it is wrong
         self.fails = fails
         self.there = values             # names that must be there afterwards, exactly
@@ -238,6 +238,14 @@ OPERATIONS = (
               has_attribute(USER, b"value"), values=("a",)),
     Operation("setxattr CREATE of one that is there", attribute(USER, os.XATTR_CREATE), ("a+",),
               has_attribute(USER, b"old"), fails=errno.EEXIST, values=("a",)),
+    Operation("setxattr CREATE of one that has that value", attribute(USER, os.XATTR_CREATE),
+              ("a=",), has_attribute(USER, b"value"), fails=errno.EEXIST, values=("a",)),
+    Operation("removexattr of one that is not there", remove_attribute(USER), ("a",),
+              fails=errno.ENODATA, values=("a",)),
+    Operation("setxattr REPLACE of one that is not there", attribute(USER, os.XATTR_REPLACE),
+              ("a",), has_attribute(USER, None), fails=errno.ENODATA, values=("a",)),
+    Operation("clear a policy that is not there", clear_policy, ("a",), fails=errno.ENODATA,
+              values=("a",)),
     Operation("setxattr REPLACE", attribute(USER, os.XATTR_REPLACE), ("a+",),
               has_attribute(USER, b"value"), values=("a",)),
     Operation("removexattr", remove_attribute(USER), ("a+",), has_attribute(USER, None),
@@ -275,12 +283,14 @@ OPERATIONS = (
 def make(directory, names):
     os.mkdir(directory)
     for name in names:
-        path = join(directory, name.rstrip("/+*"))
+        path = join(directory, name.rstrip("/+*="))
         if name.endswith("/"):
             os.mkdir(path)
             continue
         with open(path, "xb"):
             pass
+        if name.endswith("="):
+            os.setxattr(path, USER, b"value")
         if name.endswith("*"):
             os.setxattr(path, "user.weir.policy", b"observe")
         if name.endswith("+"):

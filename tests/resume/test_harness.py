@@ -8,7 +8,7 @@ import run as runs
 
 
 def run(place, **settings):
-    result = runs.Run(place, runs.Settings(kind="plain", seconds=1.5, kills=0, open_files=10,
+    result = runs.Run(place, runs.Settings(kind="plain", seconds=1, kills=0, open_files=10,
                                            data=1, names=2, fighters=2, **settings)).go()
     return result.faults
 

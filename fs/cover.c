@@ -244,6 +244,14 @@ static bool place_is_true(struct fs *fs, struct node *node)
 	       handle_equal(&h, &node->handle);
 }
 
+/* The search by name corrects the hints on its way. */
+static int find_place_anew(struct fs *fs, struct node *node, struct cover *ret)
+{
+	_cleanup_(closep) int fd = reconnect_find(fs, &node->handle, -EACCES);
+
+	return cover_find(fs, node, ret);
+}
+
 int cover_may_link(struct fs *fs, struct node *node, struct node *dir, const char *name)
 {
 	_cleanup_(cover_done) struct cover here = {0}, there = {0};
@@ -258,8 +266,13 @@ int cover_may_link(struct fs *fs, struct node *node, struct node *dir, const cha
 		return r;
 	if (here.found && !here.inherited)
 		return 0; /* its own goes with it, under every name */
-	if (!place_is_true(fs, node))
-		return -ESTALE; /* the kernel looks the name up again, by which we learn it */
+	if (!place_is_true(fs, node)) {
+		cover_done(&here);
+		here = (struct cover){0};
+		r = find_place_anew(fs, node, &here);
+		if (r < 0)
+			return r;
+	}
 	memcpy(place.name, name, MIN(len, sizeof place.name - 1));
 	if (find_place(fs, &place, &there) != here.found)
 		return -EXDEV;

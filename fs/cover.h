@@ -44,8 +44,8 @@ bool cover_is_held(struct fs *fs, struct node *node);
 bool cover_needs_daemon(struct fs *fs, struct node *node);
 bool cover_has_stages(struct fs *fs, struct node *node);
 
-/* -EXDEV when the new name would be covered by another policy than the file is; -ESTALE when it is not
- * known where the file is now: the kernel then looks it up again and asks once more. */
+/* -EXDEV when the new name would be covered by another policy than the file is.  Looks for the file
+ * when it is not where it was last seen. */
 int cover_may_link(struct fs *fs, struct node *node, struct node *dir, const char *name);
 
 #endif

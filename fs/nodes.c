@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/nodes.c - see fs/nodes.h. */
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -420,6 +421,14 @@ static void promise(struct nodes *n, struct node *node, bool gone)
 		hurry(n);
 }
 
+/* Another thread has just found the file, too: the kernel must not hear of its id before it is in the
+ * slate. */
+static void await_promise(struct node *node)
+{
+	while (atomic_load(&node->flags) & NODE_FRESH)
+		sched_yield();
+}
+
 int nodes_find(struct nodes *n, const struct handle *h, uint64_t ino, bool directory,
 	       uint64_t parent, const char *name, struct node **ret)
 {
@@ -430,6 +439,7 @@ int nodes_find(struct nodes *n, const struct handle *h, uint64_t ino, bool direc
 
 	found = known(n, h, hash);
 	if (found) {
+		await_promise(found);
 		node_seen(n, found, parent, name);
 		*ret = found;
 		return 0;
@@ -444,11 +454,16 @@ int nodes_find(struct nodes *n, const struct handle *h, uint64_t ino, bool direc
 	node = make_node(id, h, ino, directory, parent, name);
 	if (!node)
 		return -ENOMEM;
+	if (fresh)
+		node->flags |= NODE_FRESH;
 	found = insert(n, &node, hash);
-	if (node) /* somebody was quicker; a fresh id is lost, there are enough */
+	if (node) { /* somebody was quicker; a fresh id is lost, there are enough */
 		free_node(node);
-	else if (fresh)
+		await_promise(found);
+	} else if (fresh) {
 		promise(n, found, false);
+		atomic_fetch_and(&found->flags, ~(uint32_t)NODE_FRESH);
+	}
 	grow_if_full(n);
 	*ret = found;
 	return 0;
@@ -534,7 +549,7 @@ void node_keep_hints(struct nodes *n, struct node *node)
 		promise(n, node, false);
 }
 
-/* When it was the name we had, the one that the catalog has may be there yet. */
+/* When it was the name we had, the one that was promised before may be there yet. */
 void node_lost_name(struct nodes *n, struct node *node, uint64_t parent, const char *name)
 {
 	struct catalog_node row;
@@ -543,7 +558,8 @@ void node_lost_name(struct nodes *n, struct node *node, uint64_t parent, const c
 	node_name(n, node, hint);
 	if (node_parent(n, node) != parent || strcmp(hint, name))
 		node_keep_hints(n, node);
-	else if (catalog_find_node(n->catalog, node->id, &row) == 0)
+	else if (slate_node_find(n->slate, node->id, &row) ||
+		 catalog_find_node(n->catalog, node->id, &row) == 0)
 		set_hint(n, node, row.parent, row.name);
 }
 

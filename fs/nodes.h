@@ -38,6 +38,7 @@ enum node_flags {
 	NODE_LOST = 256, /* gone before this worker's time: its handle is none, only its epitaph is known */
 	NODE_UNPROMISED = 512, /* its id is neither in the slate nor in the catalog */
 	NODE_HINTS_NEW = 1024, /* parent or name are other ones than was promised */
+	NODE_FRESH = 2048, /* its id is about to be promised */
 };
 
 struct node {

@@ -343,6 +343,14 @@ int open_acquire(struct fs *fs, struct node *node, int flags, struct weir_open_o
 	return r;
 }
 
+/* Policies wait for this.  May be said twice. */
+static void tell_closed(struct fs *fs, struct node *node, bool passed)
+{
+	assign_file_closed(fs, node, passed);
+	if (node->flags & NODE_GONE)
+		assign_file_unlinked(fs, &node->handle, true);
+}
+
 void open_release(struct fs *fs, struct node *node, uint64_t fh)
 {
 	bool writer = fh & FH_WRITER, closed = false, passed = false, written = false;
@@ -365,14 +373,14 @@ void open_release(struct fs *fs, struct node *node, uint64_t fh)
 	if (written)
 		recognise_later(fs, node);
 	if (closed)
-		assign_file_closed(fs, node, passed);
-	if (closed && (node->flags & NODE_GONE))
-		assign_file_unlinked(fs, &node->handle, true);
+		tell_closed(fs, node, passed);
 }
 
 /* ---- after a worker that died -------------------------------------------------------------- */
 
-static void restore_slot(struct fs *fs, uint32_t index)
+/* A file that cannot be known any more is lost alone; anything else passes, and the start is tried
+ * again. */
+static int restore_slot(struct fs *fs, uint32_t index)
 {
 	const struct slate_open *slot = slate_open_at(fs->slate, index);
 	struct opens *o = fs->opens;
@@ -380,15 +388,16 @@ static void restore_slot(struct fs *fs, uint32_t index)
 	int r;
 
 	r = nodes_get(fs->nodes, slot->node, &node); /* the reference is the slot's */
-	if (r < 0) {
+	if (r == -ESTALE)
 		log_error("an open file is lost over the restart: %s", strerror(-r));
-		return;
-	}
+	if (r < 0)
+		return r == -ESTALE ? 0 : r;
 	node->open = index + 1;
 	if (slot->way == WAY_PASSTHROUGH)
 		o->node[index] = node;
-	if (slate_open_counts(fs->slate, index).opens == 0 && o->unfinished)
+	if (slate_open_counts(fs->slate, index).opens == 0)
 		o->unfinished[o->n_unfinished++] = index;
+	return 0;
 }
 
 /* Backing ids that nobody needs: the worker died around their open or close. */
@@ -404,13 +413,19 @@ static void settle_ledger(struct fs *fs)
 	}
 }
 
-void opens_restore(struct fs *fs)
+int opens_restore(struct fs *fs)
 {
+	int r = 0;
+
 	fs->opens->unfinished = calloc(SLATE_OPENS, sizeof(uint32_t));
-	for (uint32_t i = 0; i < SLATE_OPENS; i++)
+	if (!fs->opens->unfinished)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < SLATE_OPENS && r == 0; i++)
 		if (slate_open_at(fs->slate, i)->node)
-			restore_slot(fs, i);
-	settle_ledger(fs);
+			r = restore_slot(fs, i);
+	if (r == 0)
+		settle_ledger(fs);
+	return r;
 }
 
 /* Not by open_begin: the disk of a file that is closed need not be made. */
@@ -422,9 +437,7 @@ static void finish_slot(struct fs *fs, uint32_t index)
 	if (nodes_get(fs->nodes, slate_open_at(fs->slate, index)->node, &at.node) < 0)
 		return;
 	close_slot(fs, at.node);
-	assign_file_closed(fs, at.node, way == WAY_PASSTHROUGH);
-	if (at.node->flags & NODE_GONE)
-		assign_file_unlinked(fs, &at.node->handle, true);
+	tell_closed(fs, at.node, way == WAY_PASSTHROUGH);
 }
 
 void opens_finish(struct fs *fs)
@@ -461,7 +474,11 @@ void fs_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	struct fs *fs = request_fs(req);
 	_node_ at = {.fs = fs};
 
-	if (!is_counted(NULL) && nodes_get(fs->nodes, id, &at.node) == 0)
-		open_release(fs, at.node, fi->fh);
+	if (nodes_get(fs->nodes, id, &at.node) == 0) {
+		if (!is_counted(NULL))
+			open_release(fs, at.node, fi->fh);
+		else if (!at.node->open)
+			tell_closed(fs, at.node, true); /* the worker before may not have come to it */
+	}
 	fuse_reply_err(req, 0);
 }

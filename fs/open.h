@@ -37,7 +37,7 @@ void opens_free(struct opens *o);
 
 /* After a worker that died, before requests are served: its open files are ours.  opens_finish
  * ends what it had begun to close. */
-void opens_restore(struct fs *fs);
+int opens_restore(struct fs *fs);
 void opens_finish(struct fs *fs);
 
 void open_begin(struct fs *fs, struct node *node);

@@ -70,16 +70,24 @@ static void closedirp(DIR **d)
 		closedir(*d);
 }
 
+static bool has_open_slot(struct fs *fs, uint64_t id)
+{
+	for (uint32_t i = 0; i < SLATE_OPENS; i++)
+		if (slate_open_at(fs->slate, i)->node == id)
+			return true;
+	return false;
+}
+
 /* The open file of a worker before this one that lies there under @name. */
 static bool is_open(struct fs *fs, const char *name)
 {
 	_node_ at = {.fs = fs};
 	uint64_t id = 0;
 
-	if (!fs->resumed || sscanf(name, "%16" SCNx64, &id) != 1 ||
-	    nodes_get(fs->nodes, id, &at.node) < 0 || !at.node->open)
+	if (!fs->resumed || sscanf(name, "%16" SCNx64, &id) != 1 || !has_open_slot(fs, id))
 		return false;
-	atomic_fetch_or(&at.node->flags, NODE_ORPHAN);
+	if (nodes_get(fs->nodes, id, &at.node) == 0)
+		atomic_fetch_or(&at.node->flags, NODE_ORPHAN);
 	return true;
 }
 

@@ -9,18 +9,22 @@
 #include "fs/orphan.h"
 #include "fs/resume.h"
 
-/* What lies at a name now.  handle.len 0: nothing, or it cannot be told. */
-static struct handle handle_at(struct fs *fs, uint64_t dir, const char *name)
+/* What lies at a name now: 1 a file, its handle in *ret; 0 nothing; or a negative errno: nobody can
+ * tell, and the operation is run, which says the same error. */
+static int look(struct fs *fs, uint64_t dir, const char *name, struct handle *ret)
 {
 	_node_ at = {.fs = fs};
 	_cleanup_(fdref_putp) struct fdref *ref = NULL;
-	struct handle h = {0};
-	int mount_id;
+	int mount_id, r;
 
-	if (nodes_get(fs->nodes, dir, &at.node) < 0 || node_fd(fs, at.node, FD_PATH, &ref) < 0 ||
-	    handle_get(fdref_fd(ref), name, &h, &mount_id) < 0)
-		return (struct handle){0};
-	return h;
+	*ret = (struct handle){0};
+	r = nodes_get(fs->nodes, dir, &at.node);
+	if (r == 0)
+		r = node_fd(fs, at.node, FD_PATH, &ref);
+	if (r < 0)
+		return r;
+	r = handle_get(fdref_fd(ref), name, ret, &mount_id);
+	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
 }
 
 static uint64_t birth_of(const struct statx *stx)
@@ -55,26 +59,30 @@ static bool was_made(struct fs *fs, const struct slate_record *r)
 
 static bool was_linked(struct fs *fs, const struct slate_record *r)
 {
-	struct handle there = handle_at(fs, r->node2, r->name2);
+	struct handle there;
 	_node_ file = {.fs = fs};
 
-	return there.len && nodes_get(fs->nodes, r->node, &file.node) == 0 &&
+	return look(fs, r->node2, r->name2, &there) == 1 &&
+	       nodes_get(fs->nodes, r->node, &file.node) == 0 &&
 	       handle_equal(&there, &file.node->handle);
 }
 
 static bool was_removed(struct fs *fs, const struct slate_record *r)
 {
-	struct handle there = handle_at(fs, r->node, r->name);
+	struct handle there;
+	int found = look(fs, r->node, r->name, &there);
 
-	return r->before.len && !handle_equal(&there, &r->before);
+	return r->before.len && (found == 0 || (found == 1 && !handle_equal(&there, &r->before)));
 }
 
 static bool was_renamed(struct fs *fs, const struct slate_record *r)
 {
-	struct handle from = handle_at(fs, r->node, r->name);
-	struct handle to = handle_at(fs, r->node2, r->name2);
+	struct handle from, to;
+	int old = look(fs, r->node, r->name, &from);
 
-	return r->before.len && handle_equal(&to, &r->before) && !handle_equal(&from, &r->before);
+	return r->before.len && look(fs, r->node2, r->name2, &to) == 1 &&
+	       handle_equal(&to, &r->before) &&
+	       (old == 0 || (old == 1 && !handle_equal(&from, &r->before)));
 }
 
 static bool was_done(struct fs *fs, const struct slate_request *q)
@@ -122,11 +130,14 @@ bool resume_done(struct fs *fs, int *ret)
 	}
 }
 
-void resume_restore(struct fs *fs)
+int resume_restore(struct fs *fs)
 {
-	if (fs->resumed)
-		opens_restore(fs);
+	int r = fs->resumed ? opens_restore(fs) : 0;
+
+	if (r < 0)
+		return r;
 	orphans_clean(fs);
 	if (fs->resumed)
 		opens_finish(fs);
+	return 0;
 }

@@ -32,7 +32,8 @@ bool resume_done(struct fs *fs, int *ret);
 /* The record's second half, for those that look for themselves (fs/xattr.c). */
 bool resume_begun(void);
 
-/* Bring back what a dead worker had in memory and the slate has kept; before requests are served. */
-void resume_restore(struct fs *fs);
+/* Bring back what a dead worker had in memory and the slate has kept; before requests are served.  An
+ * error is for a moment (no memory, the catalog cannot be read): start anew. */
+int resume_restore(struct fs *fs);
 
 #endif

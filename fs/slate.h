@@ -149,6 +149,9 @@ size_t slate_node_count(struct slate *s);
 void slate_node_each(struct slate *s, void (*each)(void *data, const struct catalog_node *node),
 		     void *data);
 
+/* The newest promise of @id that is not committed.  False: there is none. */
+bool slate_node_find(struct slate *s, uint64_t id, struct catalog_node *ret);
+
 /* The range of ids that is reserved and not given out.  False: none is. */
 bool slate_ids_get(struct slate *s, uint64_t *ret_next, uint64_t *ret_end);
 void slate_ids_set(struct slate *s, uint64_t next, uint64_t end);

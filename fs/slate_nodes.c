@@ -113,6 +113,22 @@ void slate_node_each(struct slate *s, void (*each)(void *data, const struct cata
 		each(data, &node_slot(s, n)->node);
 }
 
+bool slate_node_find(struct slate *s, uint64_t id, struct catalog_node *ret)
+{
+	struct slate_memory *m = s->memory;
+
+	LOCKED(&s->lock);
+	for (uint64_t n = m->head; n > m->tail; n--) {
+		const struct slate_node *slot = node_slot(s, n - 1);
+
+		if (slot->state != SLATE_NODE_NEW || slot->node.id != id)
+			continue;
+		*ret = slot->node;
+		return true;
+	}
+	return false;
+}
+
 /* ---- the range of ids -------------------------------------------------------------------- */
 
 static uint64_t ids_sum(uint64_t next, uint64_t end)

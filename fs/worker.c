@@ -304,7 +304,9 @@ static int start(struct fs *fs)
 	if (r < 0)
 		return r;
 	quarantine_tell(fs);
-	resume_restore(fs);
+	r = resume_restore(fs);
+	if (r < 0)
+		return say(fs, "cannot restore what was open", NULL, r);
 	r = watchdog_new(fs, &fs->watchdog);
 	return r < 0 ? say(fs, "watchdog", NULL, r) : 0;
 }
@@ -561,6 +563,8 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return r == -EPROTO || r == -EUCLEAN ? WIRE_EXIT_SLATE : WIRE_EXIT_FAILED;
 	r = serve(&fs);
+	if (r < 0 && held_ledger(fs.held)->device)
+		_exit(WIRE_EXIT_FAILED); /* files are open: the next worker needs the slate as it is */
 	stop(&fs);
 	return r < 0 ? WIRE_EXIT_FAILED : WIRE_EXIT_UNMOUNTED;
 }

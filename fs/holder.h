@@ -37,6 +37,7 @@
 #include "fs/wire.h"
 
 #define MS_IN_NS    1000000ull
+#define PROBE_NS (2000 * MS_IN_NS) /* for a program to say whether it takes a slate */
 #define DRAIN_NS    (1000 * MS_IN_NS)
 #define RUN_DIRECTORY "/run/weir"
 
@@ -127,6 +128,7 @@ void program_done(struct program *p);
  * whoever waits for the end of our stderr does not wait for it.  Returns the pid. */
 pid_t program_start(const struct program *p, const char *const argv[], const int *fds, size_t n,
 		    bool quiet);
+uint32_t slate_version(const struct holder *h); /* how the slate is written */
 void worker_start(struct holder *h);
 void worker_drain(struct holder *h);
 void worker_kill(struct holder *h);

@@ -14,6 +14,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -32,9 +34,38 @@ static bool is_gone(int pidfd, int timeout_ms)
 	return poll(&p, 1, timeout_ms) > 0;
 }
 
-/* Let it finish what it works on; if it does not, end it. */
-static int end_worker(int pidfd)
+/* Ours may be another version than the one that serves: then that one had better go on. */
+static int ask_program(struct holder *h)
 {
+	char version[16];
+	const char *argv[] = {"weir-worker", "--takes-slate", version, NULL};
+	int status = 0;
+	pid_t pid;
+
+	snprintf(version, sizeof version, "%u", slate_version(h));
+	pid = program_start(&h->worker_program, argv, NULL, 0, false);
+	if (pid < 0)
+		return pid;
+	for (uint64_t until = now_ns() + PROBE_NS; waitpid(pid, &status, WNOHANG) == 0;) {
+		if (now_ns() > until)
+			kill(pid, SIGKILL);
+		nanosleep(&(struct timespec){.tv_nsec = MS_IN_NS}, NULL);
+	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	log_error("the installed weir-worker cannot go on from state of version %u: the worker that "
+		  "serves %s is left alone; unmount and mount to change",
+		  slate_version(h), h->options.mountpoint);
+	return -EPROTO;
+}
+
+/* Let it finish what it works on; if it does not, end it. */
+static int end_worker(struct holder *h, int pidfd)
+{
+	int r = ask_program(h);
+
+	if (r < 0)
+		return r;
 	syscall(SYS_pidfd_send_signal, pidfd, SIGUSR1, NULL, 0);
 	if (is_gone(pidfd, DRAIN_NS / MS_IN_NS))
 		return 0;
@@ -83,7 +114,7 @@ int adopt_worker(struct holder *h, pid_t pid)
 		return r;
 	if (!setup_ledger_is_ours(h, mount_device(h->options.mountpoint)))
 		return -EPROTO;
-	r = end_worker(pidfd);
+	r = end_worker(h, pidfd);
 	if (r < 0)
 		return r;
 	log_notice("%s has a holder again", h->options.mountpoint);
@@ -108,7 +139,7 @@ static int end_left_worker(struct holder *h)
 	if (stat(path, &theirs) < 0 || fstat(h->ledger_fd, &ours) < 0 ||
 	    theirs.st_dev != ours.st_dev || theirs.st_ino != ours.st_ino)
 		return 0;
-	return end_worker(pidfd);
+	return end_worker(h, pidfd);
 }
 
 static int take_store(struct holder *h, const int fds[3])
@@ -138,13 +169,16 @@ int adopt_store(struct holder *h)
 		taken_over(h);
 		return 1;
 	}
+	if (r == -EPROTO)
+		return r; /* it has been said; what serves goes on, and the store is kept for it */
 	log_warning("what systemd kept is not for a mount on %s: %s, ignoring",
 		    h->options.mountpoint, strerror(-r));
 	for (size_t i = 0; n < ARRAY_SIZE(fds) && i < ARRAY_SIZE(fds); i++)
 		closep(&fds[i]);
 	forget(h);
 	store_empty(h);
-	return r == -EBUSY || r == -ETIMEDOUT ? r : 0; /* somebody serves it: do not mount over */
+	/* Somebody serves it: do not mount over. */
+	return r == -EBUSY || r == -ETIMEDOUT ? r : 0;
 }
 
 /* Only a service in the foreground is started again with what was stored. */

@@ -22,7 +22,6 @@
 #include "base/log.h"
 #include "fs/holder.h"
 
-#define PROBE_NS  (2000 * MS_IN_NS)
 #define READY_NS  (5000 * MS_IN_NS)
 #define ANSWER_NS (300 * MS_IN_NS)   /* after READY: what crashes at once is not called done */
 #define TRIAL_NS  (10000 * MS_IN_NS) /* after READY */
@@ -48,7 +47,7 @@ static void exchange(struct holder *h)
 /* ---- the new program is asked ------------------------------------------------------------- */
 
 /* How the slate is written: behind its 8 bytes of magic. */
-static uint32_t slate_version(const struct holder *h)
+uint32_t slate_version(const struct holder *h)
 {
 	uint32_t version = 0;
 

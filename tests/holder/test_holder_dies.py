@@ -134,3 +134,22 @@ def test_unmount_without_holder(held):
     assert not alive(status["worker"]) and not h.mounted()
     assert subprocess.run(["flock", "-n", h.store + "/.weir/lock", "true"], timeout=20,
                           check=False).returncode == 0
+
+
+def test_a_program_that_cannot_go_on_takes_nothing(held):
+    """The worker that serves is better than none that starts."""
+    h = real(held)
+    process = h.start()
+    before = kill_holder(h, process)
+    h.install("weir-worker", "noslate")
+    out = h.weir("upgrade", h.point, code=1)
+    assert "left alone" in out, out
+    assert alive(before["worker"])
+    with open(h.point + "/raw.img", "rb") as image:
+        assert len(image.read()) == 1 << 20
+    for name in ("weir-worker", "weir-broker", "weir-recognise", "weir"):
+        os.unlink(os.path.join(h.bin, name))
+    h.use_real()
+    h.weir("upgrade", h.point)
+    h.serving(other_than=before["worker"])
+    h.weir("umount", h.point)

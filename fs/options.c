@@ -57,8 +57,8 @@ static int number(const char *option, const char *value, unsigned low, unsigned 
 
 static int path(const char *option, const char *value, char **ret)
 {
-	if (!*value)
-		return complain(option, "needs a directory");
+	if (*value != '/') /* weir(1) makes it one */
+		return complain(option, "needs a directory, as an absolute path");
 	free(*ret);
 	*ret = strdup(value);
 	return *ret ? 0 : -ENOMEM;

@@ -59,7 +59,7 @@ static int allow(int rules, const char *path, uint64_t rights)
 	struct landlock_path_beneath_attr beneath = {.allowed_access = rights, .parent_fd = fd};
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 	if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
 		return -errno;
 	return 0;

@@ -28,7 +28,6 @@
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "base/paths.h"
 #include "fs/options.h"
 #include "fs/privilege.h"
@@ -161,15 +160,18 @@ static int add_in_root(struct pieces *p, char **path, uint64_t attributes)
 	return 0;
 }
 
-/* A place, as the head of this file says.  @path is absolute; it may be replaced. */
+/* A place, as the head of this file says.  @path is absolute; it may be replaced.  One that does not
+ * exist yet may be made in its parent directory. */
 static int add_place(struct pieces *p, char **path, uint64_t attributes)
 {
 	char parent[PATH_MAX];
 	int r = is_mount_point(*path);
 
-	if (r < 0)
+	if (r < 0 && r != -ENOENT)
 		return r;
-	if (r > 0)
+	if (!strcmp(*path, "/"))
+		return -EINVAL; /* it would be the whole host */
+	if (r == 1)
 		return add(p, *path, *path, AT_RECURSIVE, attributes);
 	if (depth_of(*path) == 1)
 		return add_in_root(p, path, attributes);
@@ -235,16 +237,13 @@ static int add_datastore(struct pieces *p, struct options *o)
 	return r < 0 ? r : add_nested(p, o, before, o->datastore);
 }
 
-/* The state directory is made here when only its last part is missing, as base/datastore.c would
- * do it; what else is wrong with it is said there. */
+/* It may be missing: base/datastore.c makes it, or says what is wrong. */
 static int add_state(struct pieces *p, struct options *o)
 {
 	int r;
 
 	if (!o->state || is_beneath(o->state, o->datastore))
 		return 0;
-	if (mkdir(o->state, 0700) == 0)
-		log_notice("made %s", o->state);
 	r = add_place(p, &o->state, NOTHING_SPECIAL);
 	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }
@@ -257,11 +256,8 @@ static int add_policies(struct pieces *p, const struct options *o, char **polici
 		if (is_beneath(*policies, o->datastore))
 			continue; /* it is there already */
 		r = add_place(p, policies, NOTHING_SPECIAL | MOUNT_ATTR_RDONLY);
-		if (r == -ENOENT || r == -ENOTDIR) {
-			log_debug("%s does not exist: policies put there are found when weir's "
-				  "worker starts the next time", *policies);
+		if (r == -ENOENT || r == -ENOTDIR)
 			r = 0;
-		}
 	}
 	return r;
 }

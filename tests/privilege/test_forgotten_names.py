@@ -12,6 +12,7 @@ import time
 import pytest
 
 import disks
+from builds import not_sanitized
 from disks import images
 
 pytestmark = pytest.mark.usefixtures("only_weir")
@@ -132,6 +133,7 @@ def test_unlinked_while_open(store):
         time.sleep(0.01)
 
 
+@not_sanitized
 def test_renamed_behind(store):
     """The hints are wrong: found by the walk, and the log says so."""
     fd = os.open(store.in_mount("a/b/file"), os.O_PATH)
@@ -171,6 +173,7 @@ def test_gone_is_gone(store):
     os.close(fd)
 
 
+@not_sanitized
 def test_moved_out_of_the_datastore(mounted):
     """It is nobody's business of ours any more, although its handle is good."""
     store = mounted(backing="dir")

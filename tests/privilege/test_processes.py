@@ -10,11 +10,10 @@ import pytest
 
 import disks
 import weir as weirs
+from builds import is_sanitized, not_sanitized
 from disks import images
 
 pytestmark = pytest.mark.usefixtures("only_weir")
-SANITIZED = b"__asan_init" in open(weirs.program("weir-worker"), "rb").read()
-not_sanitized = pytest.mark.skipif(SANITIZED, reason="sanitizer builds give up capabilities only")
 
 CAPABILITIES = {
     "CHOWN": 0, "DAC_OVERRIDE": 1, "DAC_READ_SEARCH": 2, "FOWNER": 3, "FSETID": 4, "SETGID": 6,
@@ -37,7 +36,7 @@ def test_capabilities(weir):
             assert int(s[line], 16) == expected, (task, line)
         assert int(s["CapInh"], 16) == 0 and int(s["CapAmb"], 16) == 0
         assert s["NoNewPrivs"] == "1"
-        assert SANITIZED or s["Seccomp"] == "2"
+        assert is_sanitized() or s["Seccomp"] == "2"
     assert not expected & 1 << 21       # CAP_SYS_ADMIN
 
 

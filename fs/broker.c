@@ -123,8 +123,10 @@ static int holders(struct broker *b, const struct asked *a)
 	if (pid > 0)
 		return broker_command_watch(&b->commands, pid, -1, HOLDERS_LIMIT_MS);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	answer(a, (long)broker_find_holders(a->q.device, a->q.backing, a->q.ino, b->worker, b->value,
-					    sizeof b->value), b->value);
+	answer(a,
+	       (long)broker_find_holders(a->q.device, a->q.backing, a->q.ino, b->worker, b->value,
+					 sizeof b->value),
+	       b->value);
 	_exit(0);
 }
 

@@ -33,7 +33,8 @@ static int lost(struct broker_client *b, int r)
 {
 	if (!b->told)
 		log_error("the broker is gone (%s): trusted xattrs, recognition of disks and the "
-			  "search for who holds a file fail with EIO", strerror(-r));
+			  "search for who holds a file fail with EIO",
+			  strerror(-r));
 	b->told = true;
 	return -EIO;
 }
@@ -192,8 +193,7 @@ int broker_holders(struct broker_client *b, dev_t device, dev_t backing, ino_t i
 int broker_run(struct broker_client *b, enum broker_program program, int in, int out,
 	       uint32_t limit_ms, int *ret_status)
 {
-	struct broker_question q = {
-		.kind = BROKER_RUN, .program = program, .limit_ms = limit_ms};
+	struct broker_question q = {.kind = BROKER_RUN, .program = program, .limit_ms = limit_ms};
 	_cleanup_(closep) int ours = -1, theirs = -1;
 	int ends[2], fds[3], r;
 

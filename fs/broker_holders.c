@@ -113,7 +113,7 @@ size_t broker_find_holders(dev_t device, dev_t backing, ino_t ino, pid_t not, ch
 	unsigned n = 0;
 
 	while (d && n < BROKER_HOLDERS_MAX && (e = readdir(d))) {
-		if (!isdigit((unsigned char)e->d_name[0]) || atoi(e->d_name) == not)
+		if (!isdigit((unsigned char)e->d_name[0]) || atoi(e->d_name) == not )
 			continue;
 		if (has_descriptor(e->d_name, &w) || has_mapping(e->d_name, &w)) {
 			len += add_holder(e->d_name, text + len, room - len);

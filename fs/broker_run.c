@@ -80,10 +80,8 @@ int broker_command_watch(struct broker_commands *c, pid_t pid, int status, uint3
 		return r;
 	}
 	fcntl(pidfd, F_SETFD, FD_CLOEXEC);
-	c->running[c->n++] = (struct broker_command){.pid = pid,
-						     .pidfd = pidfd,
-						     .status = status,
-						     .until_ms = now_ms() + limit_ms};
+	c->running[c->n++] = (struct broker_command){
+		.pid = pid, .pidfd = pidfd, .status = status, .until_ms = now_ms() + limit_ms};
 	return 0;
 }
 

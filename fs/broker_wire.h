@@ -20,8 +20,8 @@
 #define BROKER_SOCKET	 3 /* the broker's end, at its start */
 
 enum broker_kind {
-	/* [directory] worker.  The datastore; only the first question may be this one, and a worker asks
-	 * it before it has looked at anything. */
+	/* [directory] worker.  The datastore; only the first question may be this one, and a worker
+	 * asks it before it has looked at anything. */
 	BROKER_HELLO = 1,
 	/* [file] name.  Files beneath the datastore and names in trusted.* and security.* only; a
 	 * file whose place the kernel does not remember is -EACCES. */
@@ -29,9 +29,9 @@ enum broker_kind {
 	BROKER_XATTR_SET, /* value, flags as setxattr */
 	BROKER_XATTR_REMOVE,
 	BROKER_XATTR_LIST, /* no name.  Answer: all names of the file */
-	/* The value is a struct handle.  Opened with O_PATH on the datastore's filesystem and closed
-	 * again, so that the kernel remembers where the directory of that handle lies.  Answer: 0, or
-	 * -ESTALE */
+	/* The value is a struct handle.  Opened with O_PATH on the datastore's filesystem and
+	 * closed again, so that the kernel remembers where the directory of that handle lies.
+	 * Answer: 0, or -ESTALE */
 	BROKER_CONNECT,
 	/* device, backing, ino.  Answer: a line "PID COMMAND" for each process that has the file
 	 * open or mapped, at most 16 */

@@ -10,8 +10,9 @@
  *                       dumpable, no core, and a filter of system calls
  *
  * Invariant  after both, nothing outside those places can be opened, by name, by symlink or by
- *            handle; nothing can be executed; no new socket or namespace can be made; the capability
- *            sets and the bounding set hold the ten of privilege_capabilities and no other.
+ *            handle; nothing can be executed; no socket or namespace can be made; the
+ *            capability sets and the bounding set hold the ten of privilege_capabilities and
+ *            no other.
  *            No step can be undone.
  * Refuses    to go on half confined: a step that the kernel has and denies is an error.  What
  *            the kernel lacks (Landlock) is said in the log.
@@ -29,9 +30,9 @@ struct options;
 extern const int privilege_capabilities[];
 extern const size_t privilege_capability_count;
 
-/* @policies: directories, malloc'ed, ended by NULL; those that are missing stay so for this process.
- * Paths in @o and @policies are absolute; some may be replaced (fs/privilege_tree.c).  The log must
- * have its connection (log_connect). */
+/* @policies: directories, malloc'ed, ended by NULL; a missing one stays so for this process. Paths
+ * in @o and @policies are absolute; some may be replaced (fs/privilege_tree.c).  The log must have
+ * its connection (log_connect). */
 int privilege_enter(struct options *o, char **policies);
 int privilege_drop(const struct options *o, const char *const *policies);
 

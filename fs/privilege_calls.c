@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/privilege_calls.c - see fs/privilege.h: a filter of system calls.
  *
- * What is in the list is allowed, everything else answers EPERM and is logged by the kernel (audit,
- * type 1326): an unforeseen call of the C library then fails, and the mount goes on.  clone3 answers
- * ENOSYS, because its flags lie in memory that a filter cannot see; the C library then uses clone.
+ * What is in the list is allowed, everything else answers EPERM and is logged by the kernel
+ * (audit, type 1326): an unforeseen call of the C library fails, and the mount goes on.  clone3
+ * answers ENOSYS, because its flags lie in memory that a filter cannot see; the C library then uses clone.
  *
  * Not in the list, above all: execve, ptrace, the mount family, bpf, keyctl, kexec, modules,
- * ioctl, io_uring, userfaultfd, perf_event_open, process_vm_*, pidfd_*, setns, socket and connect, all of
- * set*uid but setfsuid, capset, seccomp itself.
+ * ioctl, io_uring, userfaultfd, perf_event_open, process_vm_*, pidfd_*, setns, socket, connect, all
+ * of set*uid but setfsuid, capset, seccomp itself.
  *
  * The kernel answers for what is allowed without conditions from a bitmap, so that costs nothing
  * measurable for each call.  Building and loading takes 0.6 ms.
@@ -66,7 +66,8 @@ static const int allowed[] = {
 	SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(gettimeofday), SCMP_SYS(time),
 	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(rt_sigtimedwait), SCMP_SYS(rt_sigpending), SCMP_SYS(rt_sigsuspend),
-	SCMP_SYS(sigaltstack), SCMP_SYS(alarm), SCMP_SYS(setitimer), SCMP_SYS(restart_syscall), SCMP_SYS(pause),
+	SCMP_SYS(sigaltstack), SCMP_SYS(alarm), SCMP_SYS(setitimer),
+	SCMP_SYS(restart_syscall), SCMP_SYS(pause),
 	/* messages on sockets there are: holder, broker, log */
 	SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
 	SCMP_SYS(getsockopt), SCMP_SYS(shutdown),

@@ -34,7 +34,7 @@
 
 #define NOTHING_SPECIAL (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
 
-struct piece { /* of the tree to be */
+struct piece {	    /* of the tree to be */
 	char *path; /* where it is mounted; absolute */
 	uint64_t attributes;
 	unsigned depth; /* of the path: what contains another is mounted first */
@@ -76,8 +76,8 @@ static unsigned depth_of(const char *path)
 static int clone_tree(const char *path, unsigned flags, uint64_t attributes)
 {
 	struct mount_attr attr = {.attr_set = attributes, .propagation = MS_SLAVE};
-	_cleanup_(closep) int fd = open_tree(AT_FDCWD, path,
-					     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
+	_cleanup_(closep) int fd =
+		open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
 
 	if (fd < 0)
 		return -errno;
@@ -160,8 +160,8 @@ static int add_in_root(struct pieces *p, char **path, uint64_t attributes)
 	return 0;
 }
 
-/* A place, as the head of this file says.  @path is absolute; it may be replaced.  One that does not
- * exist yet may be made in its parent directory. */
+/* A place, as the head of this file says.  @path is absolute; it may be replaced.  One that does
+ * not exist yet may be made in its parent directory. */
 static int add_place(struct pieces *p, char **path, uint64_t attributes)
 {
 	char parent[PATH_MAX];

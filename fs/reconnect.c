@@ -189,6 +189,7 @@ static void take_hint(struct walk *w, const struct handle *dir, const char *name
 	_node_ parent = {.fs = w->fs}, file = {.fs = w->fs};
 
 	if (find_node(w->fs, w->wanted, &file.node) == 0 &&
+	    !(file.node->flags & (NODE_GONE | NODE_ORPHAN)) && /* that name is going */
 	    find_node(w->fs, dir, &parent.node) == 0)
 		node_seen(w->fs->nodes, file.node, parent.node->id, name);
 }
@@ -237,7 +238,8 @@ static int find_by_walk(struct fs *fs, const struct handle *h)
 		r = look_through(&w, &dir);
 	}
 	log_notice("a file is not where weir saw it last: looked for inode %" PRIu64 " in %u "
-		   "directories, %s", w.ino, w.looked, r >= 0 ? "found" : "not found");
+		   "directories, %s",
+		   w.ino, w.looked, r >= 0 ? "found" : "not found");
 	return r;
 }
 

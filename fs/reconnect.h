@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/reconnect.h - opening files by handle although the worker is confined.
  *
- * Landlock decides by where a file lies.  One opened by handle whose name the kernel has dropped from
- * memory lies nowhere (a "disconnected" dentry).  Measured on Linux 6.18:
+ * Landlock decides by where a file lies.  One opened by handle whose name the kernel has dropped
+ * from memory lies nowhere (a "disconnected" dentry).  Measured on Linux 6.18:
  *     a directory    the kernel always looks up its ancestors' names, and reads directories for
  *                    that: denied, when those are forgotten, too.  -ESTALE, also with O_PATH
  *     another file   is opened with O_PATH; every other way is denied with -EACCES
@@ -20,8 +20,8 @@
 
 #include "fs/fs.h"
 
-/* An O_PATH descriptor of the file of @h, which the kernel can name.  @data is the struct fs: the fd
- * cache calls this (base/fdcache.h).  @error is what opening it said.
+/* An O_PATH descriptor of the file of @h, which the kernel can name.  @data is the struct fs: the
+ * fd cache calls this (base/fdcache.h).  @error is what opening it said.
  *
  * -ESTALE  it is gone, or has no name beneath the datastore
  * -E2BIG   the datastore has more directories than a walk can remember */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tests/privilege/confined.c - confine this process as weir-worker does, then try what is forbidden.
+/* tests/privilege/confined.c - confine this process as weir-worker does, then try everything.
  *
  *     confined DATASTORE STATE POLICIES OUTSIDE
  *

@@ -409,6 +409,8 @@ static int ids_were_reserved(struct catalog *c, MDB_txn *txn, const struct batch
 	for (size_t i = 0; i < b->n_id; i++) {
 		uint64_t id = b->by_id[i]->id;
 
+		if (b->gone[i])
+			continue; /* what is not there need not be taken away */
 		if (id != CATALOG_ID_ROOT && (id <= base || id - base >= state.next))
 			return -EINVAL;
 	}

@@ -260,7 +260,7 @@ static void end(struct holder *h)
 {
 	command_answer(h, "failed the mount ends");
 	command_close(h);
-	broker_await(h);
+	broker_end(h);
 	if (h->ledger && !h->leaving)
 		store_empty(h);
 	if (h->ledger)

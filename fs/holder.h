@@ -133,7 +133,7 @@ void worker_start(struct holder *h);
 void worker_drain(struct holder *h);
 void worker_kill(struct holder *h);
 void broker_due(struct holder *h);
-void broker_await(struct holder *h); /* at our own end: until it is gone */
+void broker_end(struct holder *h); /* and wait until it is gone */
 void children_reap(struct holder *h);
 
 /* ---- holder_wire.c ---- */

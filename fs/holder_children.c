@@ -138,7 +138,7 @@ static pid_t worker_run(struct holder *h, const int fds[], size_t n)
 
 static int start(struct holder *h)
 {
-	_cleanup_(closep) int control = -1, worker_end = -1, broker_end = -1, worker_broker = -1;
+	_cleanup_(closep) int control = -1, worker_end = -1, brokers_end = -1, worker_broker = -1;
 	int ends[2], r;
 	pid_t pid;
 
@@ -149,11 +149,11 @@ static int start(struct holder *h)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
 	worker_broker = ends[0];
-	broker_end = ends[1];
+	brokers_end = ends[1];
 	if (fcntl(control, F_SETFL, O_NONBLOCK) < 0) /* our end only: we never wait for it */
 		return -errno;
 
-	r = broker_start(h, broker_end);
+	r = broker_start(h, brokers_end);
 	if (r < 0)
 		return r;
 	pid = worker_run(h, (int[]){worker_end, h->device, h->slate, h->ledger_reader,
@@ -233,6 +233,28 @@ static uint64_t realtime_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static bool broker_is_gone(struct holder *h)
+{
+	for (int turn = 0; h->broker && turn < 5 * BROKER_END_MS; turn++) {
+		if (waitpid(h->broker, NULL, WNOHANG) != 0)
+			h->broker = h->ledger->broker = 0;
+		else
+			nanosleep(&(struct timespec){.tv_nsec = MS_IN_NS / 5}, NULL);
+	}
+	return !h->broker;
+}
+
+/* What a broker does for a dead worker must not come after what the next one does: it is gone before
+ * that one starts.  Only a call that hangs in the backing store lets it live on. */
+void broker_end(struct holder *h)
+{
+	if (!h->broker)
+		return;
+	kill(h->broker, SIGKILL);
+	if (!broker_is_gone(h))
+		log_warning("the broker of %s does not end, ignoring", h->options.mountpoint);
+}
+
 static void note_death(struct holder *h, int status)
 {
 	bool was_well = h->ready && now_ns() - h->ready >= SERVED_NS;
@@ -247,6 +269,7 @@ static void note_death(struct holder *h, int status)
 	closep(&h->control);
 	h->control = -1;
 	h->failures = was_well ? 1 : h->failures + 1;
+	broker_end(h);
 }
 
 static const char *how(int status, char *text, size_t size)
@@ -320,21 +343,6 @@ static void worker_died(struct holder *h, int status)
 	} else {
 		start_again(h);
 		say_restart(h, how(status, text, sizeof text));
-	}
-}
-
-/* It sees the end of its socket by itself.  Whoever waits for us waits for all of the mount. */
-void broker_await(struct holder *h)
-{
-	for (int ms = 0; h->broker && ms < BROKER_END_MS; ms++) {
-		if (waitpid(h->broker, NULL, WNOHANG) != 0)
-			h->broker = 0;
-		else
-			nanosleep(&(struct timespec){.tv_nsec = MS_IN_NS}, NULL);
-	}
-	if (h->broker) {
-		kill(h->broker, SIGKILL);
-		waitpid(h->broker, NULL, 0);
 	}
 }
 

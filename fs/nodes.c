@@ -640,6 +640,10 @@ static void commit_until_it_works(struct nodes *n, struct catalog_node *rows, si
 	int r, last = 0;
 
 	while ((r = catalog_put_nodes(n->catalog, rows, count)) < 0) {
+		if (r == -EINVAL) { /* ids of another catalog: never */
+			log_error("catalog: %zu node ids are not of this catalog, ignoring", count);
+			break;
+		}
 		if (r != last)
 			log_error("catalog: cannot commit %zu node ids: %s; trying again every "
 				  "second (handles given now will not survive a restart)",
@@ -802,7 +806,9 @@ static void restore_gone(void *data, const struct catalog_node *row)
 
 static void restore(struct nodes *n)
 {
-	slate_ids_get(n->slate, &n->next_id, &n->end_id);
+	if (!slate_ids_get(n->slate, &n->next_id, &n->end_id) ||
+	    n->next_id >> CATALOG_ID_BITS != catalog_incarnation(n->catalog))
+		n->next_id = n->end_id = 0; /* reserve anew */
 	slate_node_each(n->slate, restore_new, n);
 	slate_node_each(n->slate, restore_gone, n);
 }

@@ -358,7 +358,7 @@ void open_release(struct fs *fs, struct node *node, uint64_t fh)
 
 	open_begin(fs, node);
 	info = open_state(fs, node);
-	if (info.opens) {
+	if (info.opens && (!fh || fh >> FH_SHIFT == node->open)) { /* 0: at the end of the mount */
 		writer = writer && info.writers;
 		count(fs, node, -1, -(int)writer);
 		closed = info.opens == 1;
@@ -388,8 +388,10 @@ static int restore_slot(struct fs *fs, uint32_t index)
 	int r;
 
 	r = nodes_get(fs->nodes, slot->node, &node); /* the reference is the slot's */
-	if (r == -ESTALE)
+	if (r == -ESTALE) {
 		log_error("an open file is lost over the restart: %s", strerror(-r));
+		slate_open_free(fs->slate, index); /* settle_ledger closes what it had */
+	}
 	if (r < 0)
 		return r == -ESTALE ? 0 : r;
 	node->open = index + 1;

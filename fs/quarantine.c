@@ -77,8 +77,9 @@ static bool refuses_node(struct fs *fs, const struct fuse_in_header *in, size_t 
 {
 	struct slate_blame blame;
 
-	if (!blame_quarantined(fs->blames, node, &blame))
-		return false;
+	if (in->opcode == FUSE_RELEASE || in->opcode == FUSE_RELEASEDIR ||
+	    !blame_quarantined(fs->blames, node, &blame))
+		return false; /* a close is never refused: the file would be open for ever */
 	return is_io(in, size) || (in->opcode == blame.opcode && !is_way_out(fs, in, size));
 }
 

@@ -122,6 +122,7 @@ static void keep_records(struct slate *s)
 int slate_new(int memfd, struct slate **ret, bool *ret_resumed)
 {
 	_cleanup_(freep) struct slate *s = calloc(1, sizeof *s);
+	pthread_condattr_t monotonic;
 	bool resumed;
 	int r;
 
@@ -139,7 +140,10 @@ int slate_new(int memfd, struct slate **ret, bool *ret_resumed)
 		return r;
 	}
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->space, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->space, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	if (resumed)
 		keep_records(s);
 	if (ret_resumed)
@@ -193,7 +197,7 @@ static void drop_oldest(struct slate *s)
 	for (unsigned i = 0; i < SLATE_REQUESTS; i++) {
 		struct slate_request *q = slate_request_at(s, i);
 
-		if (!s->in_use[i] && (!oldest || q->unique < oldest->unique))
+		if (!s->in_use[i] && (!oldest || q->since_ns < oldest->since_ns))
 			oldest = q;
 	}
 	if (oldest) {

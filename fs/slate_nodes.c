@@ -27,7 +27,7 @@ static bool wait_for_space(struct slate *s, bool (*full)(void *data), void *data
 
 	pthread_mutex_unlock(&s->lock);
 	hope = full(data);
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec++;
 	pthread_mutex_lock(&s->lock);
 	if (hope && s->memory->head - s->memory->tail == SLATE_NODES)

@@ -47,6 +47,7 @@
 #include "fs/wire.h"
 
 #define BACKGROUND_THREADS 2
+#define UNMOUNTED	   1 /* while nobody served */
 #define IDLE_DESCRIPTORS   512
 #define FAULT_REPORTS	   (1 << 20) /* bytes of them are kept */
 
@@ -259,14 +260,12 @@ static int mount_it(struct fs *fs)
 	fs->mount_device = got;
 	if (!fs->resumed)
 		remember_device(fs->store, got);
-	if (wanted && got != wanted)
-		log_notice("the mount has device number %u:%u, not %u:%u as before: another mount "
-			   "took it (NFS exports with a fixed fsid are not affected)",
-			   major(got), minor(got), major(wanted), minor(wanted));
 	r = session_new(fs, WIRE_DEVICE, fs->options.threads, &fs->session);
 	if (r < 0)
 		fs->session = NULL;
-	if (r < 0 && r != -ENODEV)
+	if (r == -ENODEV && fs->resumed)
+		return UNMOUNTED;
+	if (r < 0)
 		say(fs, "no agreement with the kernel", NULL, r);
 	return r;
 }
@@ -301,7 +300,7 @@ static int start(struct fs *fs)
 	if (r < 0)
 		return say(fs, fs->store->path, NULL, r);
 	r = mount_it(fs);
-	if (r < 0)
+	if (r)
 		return r;
 	quarantine_tell(fs);
 	r = resume_restore(fs);
@@ -516,8 +515,10 @@ static int serve(struct fs *fs)
 	int r;
 
 	r = start(fs);
+	if (r == UNMOUNTED)
+		return 0;
 	if (r < 0)
-		return r == -ENODEV ? 0 : r; /* unmounted while nobody served */
+		return r;
 	ready(fs);
 	signals_start(&signals, fs);
 	r = session_run(fs->session);

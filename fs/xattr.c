@@ -41,9 +41,12 @@ static bool has_value(struct fs *fs, int fd, const char *name, const char *value
 	return n >= 0 && (size_t)n == size && !memcmp(session_scratch(), value, size);
 }
 
-/* XATTR_CREATE and removexattr: a worker that died around the call may have done it. */
+/* XATTR_CREATE and removexattr: a worker that died around the call may have done it.  Only what can be
+ * done once is recorded: a name that was free, a value that was there. */
 static void begin_change(const struct node *node, const char *name)
 {
+	if (resume_begun())
+		return; /* a second kill must find the first one's record */
 	slate_names(session_slot(), node->id, name, 0, NULL);
 	slate_begin(session_slot());
 }
@@ -53,10 +56,11 @@ static int set_value(struct fs *fs, struct node *node, int fd, const char *name,
 {
 	int r;
 
-	if (!(flags & XATTR_CREATE))
-		return backing_setxattr(fs, fd, name, value, size, flags);
 	if (resume_done(fs, &r))
 		return r;
+	if (!(flags & XATTR_CREATE) ||
+	    (!resume_begun() && backing_getxattr(fs, fd, name, NULL, 0) >= 0))
+		return backing_setxattr(fs, fd, name, value, size, flags);
 	if (resume_begun() && has_value(fs, fd, name, value, size))
 		return 0;
 	begin_change(node, name);
@@ -67,15 +71,16 @@ static int set_value(struct fs *fs, struct node *node, int fd, const char *name,
 
 static int remove_value(struct fs *fs, struct node *node, int fd, const char *name)
 {
+	ssize_t there;
 	int r;
 
 	if (resume_done(fs, &r))
 		return r;
-	if (backing_getxattr(fs, fd, name, NULL, 0) < 0) {
-		if (resume_begun())
-			return 0; /* it was there when that worker began */
+	there = backing_getxattr(fs, fd, name, NULL, 0);
+	if (there == -ENODATA && resume_begun())
+		return 0; /* it was there when that worker began */
+	if (there < 0)
 		return backing_removexattr(fs, fd, name);
-	}
 	begin_change(node, name);
 	r = backing_removexattr(fs, fd, name);
 	slate_outcome(session_slot(), r);
@@ -132,9 +137,11 @@ static int change_control(fuse_req_t req, struct node *node, const char *name, c
 		return r;
 	was_there = resume_begun() ? session_slot()->record.links
 				   : assign_find(fs, &node->handle, &own);
-	slate_names(session_slot(), node->id, name, 0, NULL);
-	session_slot()->record.links = was_there;
-	slate_begin(session_slot());
+	if (!resume_begun()) {
+		slate_names(session_slot(), node->id, name, 0, NULL);
+		session_slot()->record.links = was_there;
+		slate_begin(session_slot());
+	}
 	r = value ? control_set(req, node, name, value, size) : control_remove(req, node, name);
 	if (r == -ENODATA && was_there)
 		r = 0;

@@ -19,8 +19,8 @@
 
 #define XATTR_SIZE 65536u
 
-/* As setattr does for chmod: an ACL that is set by somebody outside the file's group takes the
- * set-gid bit away, which the backing filesystem does not do for us, being root. */
+/* As setattr does for chmod: an access ACL that is set by somebody outside the file's group takes
+ * the set-gid bit away, which the backing filesystem does not do for us, being root. */
 static int drop_set_gid(int fd)
 {
 	struct stat st;
@@ -87,10 +87,20 @@ static int remove_value(struct fs *fs, struct node *node, int fd, const char *na
 	return r;
 }
 
+/* The kernel asks for the drop with a default ACL too, but only an access ACL concerns the mode:
+ * without its set-gid bit a directory would no longer give its group to what is made in it. */
+static bool kills_set_gid(fuse_req_t req, const char *name)
+{
+	const struct fuse_setxattr_in *in = (const void *)(session_request() + 1);
+
+	return session_abilities(request_fs(req)->session)->setxattr_ext &&
+	       (in->setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID) &&
+	       !strcmp(name, "system.posix_acl_access");
+}
+
 static int set_backing(fuse_req_t req, struct node *node, const char *name, const char *value,
 		       size_t size, int flags)
 {
-	const struct fuse_setxattr_in *in = (const void *)(session_request() + 1);
 	struct fs *fs = request_fs(req);
 	_cleanup_(fdref_putp) struct fdref *ref = NULL;
 	int r = node_fd(fs, node, FD_PATH, &ref);
@@ -100,8 +110,7 @@ static int set_backing(fuse_req_t req, struct node *node, const char *name, cons
 	r = set_value(fs, node, fdref_fd(ref), name, value, size, flags);
 	if (r < 0)
 		return r;
-	if (session_abilities(fs->session)->setxattr_ext &&
-	    (in->setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID))
+	if (kills_set_gid(req, name))
 		return drop_set_gid(fdref_fd(ref));
 	return 0;
 }

@@ -314,7 +314,7 @@ static int lookup_facts(void *data)
 
 int catalog_find_facts(struct catalog *c, const struct handle *h, char **ret)
 {
-	char text[CATALOG_FACTS_MAX];
+	char text[CATALOG_FACTS_MAX + 1];
 	struct lookup l = {.c = c, .ret = text};
 	uint8_t key[CATALOG_KEY_MAX];
 	int r;
@@ -326,7 +326,8 @@ int catalog_find_facts(struct catalog *c, const struct handle *h, char **ret)
 	if (r < 0)
 		return r;
 
-	*ret = strndup(text, l.n);
+	text[l.n] = 0;
+	*ret = strdup(text);
 	return *ret ? 0 : -ENOMEM;
 }
 

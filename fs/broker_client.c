@@ -18,6 +18,8 @@ struct broker_client {
 	int socket;
 	uint64_t serial;
 	bool told; /* that the broker is gone was logged */
+	void (*lost)(void *data);
+	void *lost_data;
 	char value[BROKER_VALUE_MAX];
 };
 
@@ -31,6 +33,8 @@ static int64_t now_ms(void)
 
 static int lost(struct broker_client *b, int r)
 {
+	if (b->lost)
+		b->lost(b->lost_data);
 	if (!b->told)
 		log_error("the broker is gone (%s): trusted xattrs, recognition of disks and the "
 			  "search for who holds a file fail with EIO",
@@ -212,6 +216,12 @@ int broker_run(struct broker_client *b, enum broker_program program, int in, int
 }
 
 /* ---- life --------------------------------------------------------------------------------- */
+
+void broker_client_on_loss(struct broker_client *b, void (*on_loss)(void *data), void *data)
+{
+	b->lost = on_loss;
+	b->lost_data = data;
+}
 
 int broker_client_new(int socket, int datastore_fd, struct broker_client **ret)
 {

@@ -197,6 +197,18 @@ static void move_done(struct move *m)
 	fdref_put(m->to_ref);
 }
 
+/* A worker just started has few nodes in memory; the kernel does not look names up again for it. */
+static struct node *node_of(struct fs *fs, const struct handle *h)
+{
+	struct node *node = nodes_known(fs->nodes, h);
+	uint64_t id;
+
+	if (!node && (catalog_find_handle(fs->catalog, h, &id) < 0 ||
+		      nodes_get(fs->nodes, id, &node) < 0))
+		return NULL;
+	return node;
+}
+
 static int move_prepare(struct move *m)
 {
 	int mount_id, r;
@@ -214,7 +226,7 @@ static int move_prepare(struct move *m)
 		return r;
 	if (mount_id != m->fs->store->mount_id)
 		return -EBUSY;
-	m->moved = nodes_known(m->fs->nodes, &m->from_handle);
+	m->moved = node_of(m->fs, &m->from_handle);
 	slate_names(session_slot(), m->from_dir->id, m->from, m->to_dir->id, m->to);
 	session_slot()->record.before = m->from_handle;
 	session_slot()->record.flags = m->flags;
@@ -272,7 +284,7 @@ static int rename_exchange(struct move *m)
 		r = handle_get(fdref_fd(m->to_ref), m->to, &m->to_handle, &mount_id);
 	if (r < 0)
 		return r;
-	m->exchanged = nodes_known(m->fs->nodes, &m->to_handle);
+	m->exchanged = node_of(m->fs, &m->to_handle);
 	session_slot()->record.before2 = m->to_handle;
 	r = do_rename(m);
 	if (r == 0 && m->exchanged)
@@ -300,13 +312,15 @@ static int rename_now(struct move *m)
 static void rename_before(struct move *m)
 {
 	const struct slate_record *r = &session_slot()->record;
-	uint64_t id;
 
 	m->from_handle = r->before;
 	m->to_handle = r->before2;
-	if (catalog_find_handle(m->fs->catalog, &r->before, &id) < 0 ||
-	    nodes_get(m->fs->nodes, id, &m->moved) < 0)
-		m->moved = nodes_known(m->fs->nodes, &r->before);
+	m->moved = node_of(m->fs, &r->before);
+	if (m->flags & RENAME_EXCHANGE) {
+		m->exchanged = node_of(m->fs, &r->before2);
+		if (m->exchanged)
+			node_moved(m->fs->nodes, m->exchanged, m->from_dir->id, m->from);
+	}
 	if (r->before2.len && !(m->flags & RENAME_EXCHANGE) &&
 	    !handle_equal(&r->before, &r->before2)) {
 		m->gone = gone_before(&r->before2);

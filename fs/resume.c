@@ -9,6 +9,8 @@
 #include "fs/orphan.h"
 #include "fs/resume.h"
 
+#define CLOCK_TICK_NS 10000000u /* the longest: HZ=100 */
+
 /* What lies at a name now: 1 a file, its handle in *ret; 0 nothing; or a negative errno: nobody can
  * tell, and the operation is run, which says the same error. */
 static int look(struct fs *fs, uint64_t dir, const char *name, struct handle *ret)
@@ -35,12 +37,13 @@ static uint64_t birth_of(const struct statx *stx)
 	return (uint64_t)t->tv_sec * 1000000000u + t->tv_nsec;
 }
 
-/* Filesystems with stamps of whole seconds cannot say it better. */
+/* The clock of the stamps moves by ticks, which another processor may see a little later; filesystems
+ * with stamps of whole seconds cannot say it better at all. */
 static bool born_since(const struct statx *stx, uint64_t begun_ns)
 {
 	uint64_t birth = birth_of(stx);
 
-	return birth >= begun_ns || (birth % 1000000000u == 0 && birth >= begun_ns - 999999999u);
+	return birth + CLOCK_TICK_NS >= begun_ns || (birth % 1000000000u == 0 && birth >= begun_ns - 999999999u);
 }
 
 static bool was_made(struct fs *fs, const struct slate_record *r)

@@ -151,9 +151,22 @@ static int enter(struct fs *fs)
 	return r < 0 ? r : privilege_enter(&fs->options, fs->policy_directories);
 }
 
+/* What cannot be answered without it had better be asked again of the next worker, who gets a broker
+ * with it.  Without a holder there is no next one. */
+static void broker_is_lost(void *data)
+{
+	struct fs *fs = data;
+
+	if (fs->session && !held_alone(fs->held))
+		_exit(WIRE_EXIT_FAILED);
+}
+
 static int open_broker(struct fs *fs)
 {
 	int r = broker_client_new(WIRE_BROKER, fs->store->root_fd, &fs->broker);
+
+	if (r == 0)
+		broker_client_on_loss(fs->broker, broker_is_lost, fs);
 
 	if (r == 0)
 		backing_marks(fs);

@@ -4,7 +4,7 @@
  *     confined DATASTORE STATE POLICIES OUTSIDE
  *
  * OUTSIDE is a file on the datastore's filesystem but not beneath it.  One line for each attempt:
- * its name, and "done" or the name of the errno.  What each should say is in test_confined.py.
+ * its name, and "done" or the name of the errno.  What each should say is in test_confinement.py.
  */
 #include <fcntl.h>
 #include <linux/keyctl.h>

@@ -100,12 +100,13 @@ static int catalog_is_absent(struct datastore *ds, struct catalog **ret, char **
 		return why_set(
 			-ENOENT, ret_why,
 			"there is no catalog in %s: if the state directory is another one, name "
-			"it with -o state=DIR; if the catalog is lost, run `weir check --rebuild "
-			"%s` (NFS clients will have to look their files up again)",
+			"it with -o state=DIR; if the catalog is lost, unmount it, then run `weir "
+			"check --rebuild %s` (NFS clients will have to look their files up again)",
 			ds->state_path, ds->path);
 	if (!directory_is_empty(ds->disks_fd))
 		return why_set(-ENOENT, ret_why,
-			       "%s has disk headers but no catalog: run `weir check --rebuild %s`",
+			       "%s has disk headers but no catalog: unmount it, then run `weir "
+			       "check --rebuild %s`",
 			       ds->path, ds->path);
 
 	r = catalog_make(ds, ds->incarnation, DATASTORE_FIRST_USE, &c, ret_why);
@@ -133,14 +134,14 @@ static int catalog_is_whole(struct datastore *ds, struct catalog **ret, char **r
 		return why_set(-ESTALE, ret_why,
 			       "%s/" WEIR_DIRECTORY
 			       "/datastore is lost, but there is a catalog in %s: "
-			       "run `weir check --rebuild %s`",
+			       "unmount it, then run `weir check --rebuild %s`",
 			       ds->path, ds->state_path, ds->path);
 	if (catalog_incarnation(c) != ds->incarnation)
 		return why_set(
 			-ESTALE, ret_why,
 			"the catalog in %s is number %u, the datastore's newest is number %u: "
-			"name the right state directory with -o state=DIR, or run `weir check "
-			"--rebuild %s`",
+			"name the right state directory with -o state=DIR, or unmount it, then "
+			"run `weir check --rebuild %s`",
 			ds->state_path, catalog_incarnation(c), ds->incarnation, ds->path);
 	if (ds->state == DATASTORE_FIRST_USE) {
 		r = datastore_catalog_ready(ds);
@@ -159,8 +160,8 @@ int datastore_catalog_open(struct datastore *ds, struct catalog **ret, char **re
 	if (ds->state == DATASTORE_REBUILDING)
 		return why_set(
 			-EUCLEAN, ret_why,
-			"the rebuilding of %s's catalog was interrupted: run `weir check --rebuild "
-			"%s`",
+			"the rebuilding of %s's catalog was interrupted: unmount it, then run "
+			"`weir check --rebuild %s`",
 			ds->path, ds->path);
 
 	r = catalog_check_in_child(ds->state_path, &ds->who, &why);
@@ -176,12 +177,13 @@ int datastore_catalog_open(struct datastore *ds, struct catalog **ret, char **re
 		return why_set(
 			r, ret_why,
 			"the catalog in %s belongs to another datastore: name the right state "
-			"directory with -o state=DIR or, when %s is a copy, run `weir check "
-			"--rebuild %s`",
+			"directory with -o state=DIR or, when %s is a copy, unmount it, then run "
+			"`weir check --rebuild %s`",
 			ds->state_path, ds->path, ds->path);
 	if (r == -EUCLEAN)
 		return why_set(r, ret_why,
-			       "the catalog in %s is damaged (%s): run `weir check --rebuild %s`",
+			       "the catalog in %s is damaged (%s): unmount it, then run `weir "
+			       "check --rebuild %s`",
 			       ds->state_path, why ? why : "unreadable", ds->path);
 	return why_set(r, ret_why, "cannot check the catalog in %s: %s", ds->state_path,
 		       why ? why : strerror(-r));

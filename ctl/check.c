@@ -11,6 +11,7 @@
 
 #include "ctl/check.h"
 #include "ctl/command.h"
+#include "ctl/mounts.h"
 #include "ctl/options.h"
 #include "ctl/text.h"
 
@@ -215,6 +216,31 @@ static bool is_datastore(const char *path)
 	return access(weir, F_OK) == 0 || errno != ENOENT || access(path, F_OK) < 0;
 }
 
+static void end_mounts(struct mounts *m)
+{
+	mounts_done(m);
+}
+
+/* The datastore's lock does not tell: between the death of a worker and the start of the next one
+ * nobody has it, and yet clients have files open and the kernel has node ids. */
+static bool is_mounted(const char *path)
+{
+	_cleanup_(end_mounts) struct mounts mounts = {0};
+	_cleanup_(freep) char *source = realpath(path, NULL);
+	const struct weir_mount *m;
+	int r = source ? mounts_read(MOUNTS_FILE, &mounts) : -errno;
+
+	if (r < 0) {
+		complain("%s: cannot tell whether it is mounted: %s", path, strerror(-r));
+		return true;
+	}
+	m = mounts_find_source(&mounts, source);
+	if (m)
+		complain("%s is mounted on %s: unmount it first (`weir umount %s')", path,
+			 m->point, m->point);
+	return m;
+}
+
 static int check(const char *path, const char *state, bool rebuild_it)
 {
 	_cleanup_(datastore_closep) struct datastore *ds = NULL;
@@ -230,11 +256,15 @@ static int check(const char *path, const char *state, bool rebuild_it)
 		complain("%s is no datastore: it was never mounted with weir", path);
 		return CHECK_FAILED;
 	}
+	if (is_mounted(path))
+		return CHECK_FAILED;
 	r = datastore_open(path, state, DATASTORE_FOR_CHECK, &ds, &why);
 	if (r < 0) {
 		complain("%s", why ? why : strerror(-r));
 		return CHECK_FAILED;
 	}
+	if (is_mounted(path)) /* since we have the lock, no more can come */
+		return CHECK_FAILED;
 	c.ds = ds;
 	if (never_used(&c)) {
 		check_say(&c, "good: not used yet");

@@ -153,3 +153,17 @@ def test_a_program_that_cannot_go_on_takes_nothing(held):
     h.weir("upgrade", h.point)
     h.serving(other_than=before["worker"])
     h.weir("umount", h.point)
+
+
+def test_nobody_checks_a_mount_without_worker(held):
+    """While no worker lives nobody has the datastore's lock, and yet it is mounted."""
+    h = real(held)
+    process = h.start()
+    status = kill_holder(h, process)
+    os.kill(status["worker"], signal.SIGKILL)
+    wait_until(lambda: not alive(status["worker"]), "the end of the worker")
+    for words in ((), ("--rebuild",)):
+        out = h.weir("check", *words, h.store, code=8)
+        assert "unmount it first" in out and h.point in out, out
+    h.weir("umount", h.point)
+    h.weir("check", h.store)

@@ -181,16 +181,21 @@ int adopt_store(struct holder *h)
 	return r == -EBUSY || r == -ETIMEDOUT ? r : 0;
 }
 
-/* Only a service in the foreground is started again with what was stored. */
+/* Only a service in the foreground is started again with what was stored.  Unless all of it is,
+ * we must not leave the mount to the next start. */
 void store_fill(struct holder *h)
 {
 	const int fds[] = {h->device, h->slate, h->ledger_reader};
+	bool stored = true;
 
 	if (!h->has_store || h->ledger->store) /* it keeps them over our restarts */
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		notify_store(store_names[i], fds[i]);
-	h->ledger->store = 1;
+		stored = notify_store(store_names[i], fds[i]) == 0 && stored;
+	h->ledger->store = stored;
+	if (!stored)
+		log_warning("systemd does not keep what %s needs: the end of this service "
+			    "unmounts it", h->options.mountpoint);
 }
 
 void store_empty(struct holder *h)

@@ -33,7 +33,7 @@ bool notify_start(void)
 	return address_length > 0;
 }
 
-static void tell(const char *text, int fd)
+static int tell(const char *text, int fd)
 {
 	_cleanup_(closep) int s = -1;
 	struct iovec part = {.iov_base = (void *)text, .iov_len = strlen(text)};
@@ -43,9 +43,10 @@ static void tell(const char *text, int fd)
 	} beside = {0};
 	struct msghdr m = {.msg_name = &address, .msg_namelen = address_length,
 			   .msg_iov = &part, .msg_iovlen = 1};
+	int r;
 
 	if (!address_length)
-		return;
+		return -ENOTCONN;
 	if (fd >= 0) {
 		beside.head = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
 					       .cmsg_len = CMSG_LEN(sizeof fd)};
@@ -54,8 +55,10 @@ static void tell(const char *text, int fd)
 		m.msg_controllen = sizeof beside;
 	}
 	s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s < 0 || sendmsg(s, &m, MSG_NOSIGNAL) < 0)
-		log_warning("cannot tell systemd \"%s\": %s, ignoring", text, strerror(errno));
+	r = s < 0 || sendmsg(s, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	if (r < 0)
+		log_warning("cannot tell systemd \"%s\": %s, ignoring", text, strerror(-r));
+	return r;
 }
 
 void notify_state(const char *text)
@@ -63,12 +66,12 @@ void notify_state(const char *text)
 	tell(text, -1);
 }
 
-void notify_store(const char *name, int fd)
+int notify_store(const char *name, int fd)
 {
 	char text[100];
 
 	snprintf(text, sizeof text, "FDSTORE=1\nFDNAME=%s", name);
-	tell(text, fd);
+	return tell(text, fd);
 }
 
 void notify_store_remove(const char *name)

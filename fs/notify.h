@@ -16,8 +16,9 @@ bool notify_start(void);
 /* Tell @text: assignments, one a line. */
 void notify_state(const char *text);
 
-/* Have systemd keep a copy of @fd under @name, or forget the one it has. */
-void notify_store(const char *name, int fd);
+/* Have systemd keep a copy of @fd under @name, or forget the one it has.  What could not be said is
+ * a negative errno, and logged; -ENOTCONN: there is nobody to tell. */
+int notify_store(const char *name, int fd);
 void notify_store_remove(const char *name);
 
 /* The descriptors that systemd gave us back: ret_fds[i] is the one stored under names[i], or -1.

@@ -188,3 +188,12 @@ def test_one_is_missing(held, manager):
     again(h, manager, process, ("weir-fuse", "weir-ledger"))
     assert "not for a mount" in h.log() and h.mounted()
     wait_until(h.find_socket, "the socket")
+
+
+def test_nobody_stores(held, directory):
+    """What systemd has not got is not left to it: SIGTERM unmounts, as without systemd."""
+    h = held()
+    process = h.start(env={**os.environ, "NOTIFY_SOCKET": directory + "/nobody"})
+    assert h.status()["store"] == 0 and "does not keep" in h.log()
+    process.terminate()
+    assert process.wait(20) == 0 and not h.mounted()

@@ -59,7 +59,8 @@ static int ask_program(struct holder *h)
 	return -EPROTO;
 }
 
-/* Let it finish what it works on; if it does not, end it. */
+/* Let it finish what it works on; if it does not, end it.  -ETIMEDOUT: it was killed, but is in a
+ * call that does not end. */
 static int end_worker(struct holder *h, int pidfd)
 {
 	int r = ask_program(h);
@@ -67,11 +68,27 @@ static int end_worker(struct holder *h, int pidfd)
 	if (r < 0)
 		return r;
 	syscall(SYS_pidfd_send_signal, pidfd, SIGUSR1, NULL, 0);
+	/* Not our child: what it died of is known only by what we did. */
+	h->ledger->last_status = W_EXITCODE(WIRE_EXIT_HANDED_OVER, 0);
 	if (is_gone(pidfd, DRAIN_NS / MS_IN_NS))
 		return 0;
 	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
 		return -errno;
+	h->ledger->last_status = SIGKILL;
 	return is_gone(pidfd, GONE_MS) ? 0 : -ETIMEDOUT;
+}
+
+/* Nobody else has its /dev/fuse once it is gone: if we went, the mount would end with it. */
+static int end_worker_for_certain(struct holder *h, int pidfd)
+{
+	int r = end_worker(h, pidfd);
+
+	while (r == -ETIMEDOUT) {
+		log_warning("the worker of %s was killed and does not end, because the datastore "
+			    "does not answer; waiting for it", h->options.mountpoint);
+		r = is_gone(pidfd, GONE_MS) ? 0 : -ETIMEDOUT;
+	}
+	return r;
 }
 
 /* The mount is ours now: its worker was READY once, and its files are open. */
@@ -114,7 +131,7 @@ int adopt_worker(struct holder *h, pid_t pid)
 		return r;
 	if (!setup_ledger_is_ours(h, mount_device(h->options.mountpoint)))
 		return -EPROTO;
-	r = end_worker(h, pidfd);
+	r = end_worker_for_certain(h, pidfd);
 	if (r < 0)
 		return r;
 	log_notice("%s has a holder again", h->options.mountpoint);
@@ -131,7 +148,8 @@ static int end_left_worker(struct holder *h)
 	char path[64];
 
 	if (h->ledger->worker <= 0)
-		return 0;
+		return 0; /* our predecessor saw its end, and noted it */
+	h->ledger->last_status = 0; /* unless it is there to be ended, nobody knows */
 	pidfd = (int)syscall(SYS_pidfd_open, h->ledger->worker, 0);
 	if (pidfd < 0)
 		return 0;
@@ -156,6 +174,13 @@ static int take_store(struct holder *h, const int fds[3])
 	return end_left_worker(h);
 }
 
+/* Of a mount that is not there any more, or never was ours.  What fails for another reason may
+ * work at the next start, and until then systemd's copies are all that the mount has. */
+static bool is_useless(int error)
+{
+	return error == -ESTALE || error == -ENODATA;
+}
+
 int adopt_store(struct holder *h)
 {
 	int fds[ARRAY_SIZE(store_names)], r;
@@ -169,16 +194,17 @@ int adopt_store(struct holder *h)
 		taken_over(h);
 		return 1;
 	}
-	if (r == -EPROTO)
-		return r; /* it has been said; what serves goes on, and the store is kept for it */
+	if (!is_useless(r)) {
+		h->leaving = true; /* the store is kept */
+		return r;
+	}
 	log_warning("what systemd kept is not for a mount on %s: %s, ignoring",
 		    h->options.mountpoint, strerror(-r));
 	for (size_t i = 0; n < ARRAY_SIZE(fds) && i < ARRAY_SIZE(fds); i++)
 		closep(&fds[i]);
 	forget(h);
 	store_empty(h);
-	/* Somebody serves it: do not mount over. */
-	return r == -EBUSY || r == -ETIMEDOUT ? r : 0;
+	return 0;
 }
 
 /* Only a service in the foreground is started again with what was stored.  Unless all of it is,

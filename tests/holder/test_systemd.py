@@ -153,6 +153,36 @@ def test_killed_holder_and_living_worker(held, manager):
         wait_until(lambda: client.calls > 10, "the client")
     assert client.error is None
     assert not alive(before["worker"]) and h.worker() != before["worker"]
+    assert h.status()["last_status"] == 75 << 8, "it was drained"
+
+
+def test_deaf_worker_without_holder(held, manager):
+    h = held("deaf")
+    process = manager.start(h)
+    manager.waits_for("READY=1")
+    wait_until(h.find_socket, "the socket")
+    h.status()
+    process.kill()
+    again(h, manager, process)
+    wait_until(h.find_socket, "the socket")
+    assert h.status()["last_status"] == signal.SIGKILL
+
+
+def test_store_is_kept_for_later(held, manager):
+    """Somebody else has the mount, or our program is not the one for it: that may change."""
+    h, process = started(held, manager)
+    before = h.status()
+    assert manager.start(h).wait(20) == 1 and "busy" in h.log()
+    manager.read()
+    assert len(manager.store) == 3 and h.status() == before
+    process.kill()
+    process.wait(20)
+    h.install("weir-worker", "noslate")
+    assert manager.start(h).wait(20) == 1 and "left alone" in h.log()
+    manager.read()
+    assert len(manager.store) == 3 and alive(before["worker"])
+    h.install("weir-worker", "serve")
+    again(h, manager, process)
 
 
 def test_all_killed(held, manager):
@@ -164,6 +194,7 @@ def test_all_killed(held, manager):
         process = again(h, manager, process)
         wait_until(lambda: client.calls > 10, "the client")
     assert client.error is None
+    assert h.status()["last_status"] == 0, "nobody saw what it died of"
 
 
 def test_what_was_stored_for_another_mount(held, manager):

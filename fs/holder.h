@@ -21,7 +21,7 @@
  * The worker's states, and what ends them:
  *
  *     NONE       -> STARTING when h->due comes
- *     STARTING   -> SERVING at READY; -> NONE at its death, or at h->due (only in an upgrade)
+ *     STARTING   -> SERVING at READY; -> NONE at its death (an upgrade has its own time for it)
  *     SERVING    -> DRAINING when another is to take over; -> NONE at its death
  *     DRAINING   -> NONE at its death; SIGKILL at h->due
  */

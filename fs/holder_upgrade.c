@@ -139,9 +139,18 @@ static void start_new(struct holder *h)
 {
 	exchange(h);
 	h->upgrade.step = UPGRADE_STARTING;
+	h->upgrade.due = now_ns() + READY_NS;
 	worker_start(h);
-	if (h->state == WORKER_STARTING)
-		h->due = now_ns() + READY_NS;
+}
+
+/* Without a worker (it could not be started, and is tried again) the program has not failed. */
+static void not_ready(struct holder *h)
+{
+	bool has_worker = h->state == WORKER_STARTING;
+
+	h->upgrade.due = has_worker ? 0 : now_ns() + READY_NS;
+	if (has_worker)
+		worker_kill(h);
 }
 
 static void go_back(struct holder *h, int status)
@@ -209,6 +218,8 @@ void upgrade_due(struct holder *h)
 	if (u->step == UPGRADE_PROBING) {
 		kill(u->probe, SIGKILL);
 		u->due = 0;
+	} else if (u->step == UPGRADE_STARTING) {
+		not_ready(h);
 	} else if (u->step == UPGRADE_TRIAL && !u->answered) {
 		command_answer(h, "ok the new worker serves; clients waited %.1f ms",
 			       (double)u->pause_ns / MS_IN_NS);

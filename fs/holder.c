@@ -170,7 +170,7 @@ static void turn(struct holder *h)
 	struct pollfd p[AT_COUNT] = {
 		[AT_SIGNALS] = {h->signals, POLLIN},
 		[AT_CONTROL] = {h->control, POLLIN},
-		[AT_LISTENING] = {h->client < 0 ? h->listening : -1, POLLIN},
+		[AT_LISTENING] = {h->client < 0 && !h->client_due ? h->listening : -1, POLLIN},
 		[AT_CLIENT] = {h->client, POLLIN},
 		[AT_DEVICE] = {idle(h) ? h->device : -1, 0},
 	};

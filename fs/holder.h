@@ -94,7 +94,7 @@ struct holder {
 	bool has_store; /* systemd keeps our descriptors while we are not there */
 
 	int listening, client; /* the command socket; -1: none */
-	uint64_t client_due;
+	uint64_t client_due; /* it is hung up; without one: the next one is taken */
 	char socket_path[64];
 	ino_t socket_inode;
 	struct upgrade upgrade;

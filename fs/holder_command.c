@@ -21,6 +21,7 @@
 #include "fs/holder.h"
 
 #define CLIENT_NS (2000 * MS_IN_NS) /* to say what it wants */
+#define PAUSE_NS  (200 * MS_IN_NS)  /* when no more descriptors are to be had */
 
 static int listen_at(struct holder *h)
 {
@@ -76,8 +77,12 @@ void command_accept(struct holder *h)
 	socklen_t size = sizeof who;
 	_cleanup_(closep) int fd = accept4(h->listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* Who waits stays in the queue, so the poll would not: nobody is asked for a while. */
+		if (errno != EAGAIN && errno != ECONNABORTED)
+			h->client_due = now_ns() + PAUSE_NS;
 		return;
+	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 || who.uid != 0) {
 		log_warning("user %d asked the holder of %s for something, which is root's",
 			    (int)who.uid, h->options.mountpoint);

@@ -2,8 +2,11 @@
 """The holder starts a mount, or says why not and leaves nothing behind."""
 import os
 import re
+import resource
 import signal
+import socket
 import subprocess
+import time
 
 import pytest
 
@@ -122,3 +125,27 @@ def test_what_the_children_get(held):
         assert re.search(r"SigBlk:\s*0+$", text, re.M)
     with open("/proc/%d/oom_score_adj" % status["worker"], encoding="ascii") as score:
         assert int(score.read()) in (-900, 0)
+
+
+def cpu_seconds(pid):
+    with open("/proc/%d/stat" % pid, encoding="utf-8") as stat:
+        times = stat.read().rsplit(")", 1)[1].split()[11:13]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_no_descriptor_for_a_question(held):
+    """Who asks waits until there is one; the holder does not spin meanwhile."""
+    h = held()
+    holder = h.start().pid
+    h.status()
+    limits = resource.prlimit(holder, resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        client.settimeout(20)
+        resource.prlimit(holder, resource.RLIMIT_NOFILE, (6, limits[1]))
+        before = cpu_seconds(holder)
+        client.connect(h.socket)
+        client.send(b"status")
+        time.sleep(1)
+        assert cpu_seconds(holder) - before < 0.2
+        resource.prlimit(holder, resource.RLIMIT_NOFILE, limits)
+        assert client.recv(2000).startswith(b"state=serving")

@@ -2,13 +2,18 @@
 /* fs/holder_wire.c - what the worker asks for: see fs/wire.h.
  *
  * The worker may have been taken over by what it serves.  All it can get here is what these four
- * messages say: the one mount that it was started for, and backing files that it can open itself.
+ * messages say: the one mount that it was started for, and, as backing files, those of the
+ * datastore that it can open itself: of its filesystem, at least.
  * A worker that says something else, or does not take its answers, is killed.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -33,6 +38,43 @@ static int backing_close(struct holder *h, uint32_t slot)
 	return 0;
 }
 
+static int look(int dirfd, const char *path, struct statx *ret)
+{
+	int r = statx(dirfd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, ret);
+
+	return r < 0 ? -errno : 0;
+}
+
+static bool same_device(const struct statx *a, const struct statx *b)
+{
+	return a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor;
+}
+
+/* Each subvolume has a device number of its own. */
+static bool both_btrfs(int fd, const char *path)
+{
+	struct statfs one, other;
+
+	return fstatfs(fd, &one) == 0 && statfs(path, &other) == 0 &&
+	       one.f_type == BTRFS_SUPER_MAGIC && other.f_type == BTRFS_SUPER_MAGIC;
+}
+
+/* The kernel opens it anew with our credentials, for writing, too: nothing but files of the
+ * datastore's filesystem.  The ledger, which the worker may only read, is with the memfds. */
+static bool may_be_backing(const struct holder *h, int fd)
+{
+	const char *path = h->options.datastore;
+	struct statx file, datastore, memory;
+
+	if (look(fd, "", &file) < 0 || look(h->ledger_fd, "", &memory) < 0 ||
+	    look(AT_FDCWD, path, &datastore) < 0)
+		return false;
+	if (!S_ISREG(file.stx_mode) || same_device(&file, &memory))
+		return false;
+	return same_device(&file, &datastore) || both_btrfs(fd, path);
+}
+
+/* What is refused is served by the worker itself. */
 static int backing_open(struct holder *h, uint32_t slot, int fd)
 {
 	struct weir_backing_map map = {.fd = fd};
@@ -40,6 +82,8 @@ static int backing_open(struct holder *h, uint32_t slot, int fd)
 
 	if (fd < 0)
 		return -EBADF;
+	if (!may_be_backing(h, fd))
+		return -EXDEV;
 	backing_close(h, slot); /* of a worker that died between: nobody uses it */
 	id = ioctl(h->device, WEIR_DEV_IOC_BACKING_OPEN, &map);
 	if (id < 0)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/slate.c - see fs/slate.h: the memory itself, requests, INIT, epitaphs. */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -76,7 +78,8 @@ static int check_header(const struct slate_memory *m)
 	return m->head - m->tail <= SLATE_NODES ? 0 : -EUCLEAN;
 }
 
-/* The size never changes again, so no access to the mapping can meet its end. */
+/* The size never changes again, so no access to the mapping can meet its end; and no worker, not
+ * even one that was taken over, can leave the next ones a slate that they cannot map. */
 static int map_file(int memfd, struct slate_memory **ret)
 {
 	struct stat st;
@@ -87,6 +90,10 @@ static int map_file(int memfd, struct slate_memory **ret)
 		return -errno;
 	if (st.st_size && (size_t)st.st_size != memory_size())
 		return -EPROTO;
+	/* EPERM: it is sealed already, or was made without the wish for it (tests). */
+	if (fcntl(memfd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0 &&
+	    errno != EPERM && errno != EINVAL)
+		return -errno;
 	*ret = mmap(NULL, memory_size(), PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
 	return *ret == MAP_FAILED ? -errno : 0;
 }

@@ -10,6 +10,7 @@
  *     probefail, probehang, noslate              the answer to --takes-slate
  *     deaf        does not obey SIGUSR1          rude        breaks the protocol when ready
  *     once        the first start serves, later ones exit 1
+ *     greedy      wants to have its ledger as a backing file; fails when it gets it
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -142,6 +143,16 @@ static void mount_it(void)
 	}
 }
 
+static void want_ledger(void)
+{
+	struct wire_message m = {.version = WIRE_VERSION, .kind = WIRE_BACKING_OPEN};
+	int fd;
+
+	wire_send(WIRE_CONTROL, &m, WIRE_LEDGER);
+	if (wire_receive(WIRE_CONTROL, &m, &fd) < 0 || m.result != -EXDEV)
+		exit(7);
+}
+
 static void resend(void)
 {
 	struct fuse_out_header out = {.len = sizeof out, .error = NOTIFY_RESEND};
@@ -166,6 +177,8 @@ static void start(void)
 	else
 		mount_it();
 	make_slate();
+	if (is("greedy"))
+		want_ledger();
 	if (ledger->starts == 1) {
 		int null = open("/dev/null", O_RDWR);
 

@@ -63,3 +63,23 @@ def test_no_id_outlives_its_file(held, killed):
     for name in names[:40]:
         assert os.path.getsize(name) in (512, 1024, 1536, 2048)
     h.weir("umount", h.point)
+
+
+def test_the_ledger_is_no_backing_file(held):
+    """The kernel would write it for whoever opens that file, with the holder's credentials."""
+    h = held("greedy")
+    h.start()
+    assert h.status()["state"] == "serving"
+
+
+def test_no_worker_can_cut_the_slate(held):
+    h = real(held)
+    h.start()
+    folder = "/proc/%d/fd/" % h.status()["holder"]
+    slate = [fd for fd in os.listdir(folder)
+             if os.readlink(folder + fd).startswith("/memfd:weir-slate")]
+    with open(folder + slate[0], "r+b", buffering=0) as memory:
+        for size in (0, 1 << 30):
+            with pytest.raises(PermissionError):
+                os.ftruncate(memory.fileno(), size)
+    h.weir("umount", h.point)

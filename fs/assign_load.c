@@ -37,9 +37,26 @@ static bool same_id(const struct disk_id *a, const struct disk_id *b)
 	return !memcmp(a->bytes, b->bytes, sizeof a->bytes);
 }
 
-enum mark { MARK_GONE, MARK_NONE, MARK_OTHER, MARK_OURS };
+/* MARK_GONE: there is no such file.  MARK_UNKNOWN: nobody can tell now; the next start may. */
+enum mark { MARK_GONE, MARK_NONE, MARK_OTHER, MARK_OURS, MARK_UNKNOWN };
 
-/* What the file of @h bears (with @remove: then).  MARK_GONE: no such file, or nobody can tell. */
+static enum mark mark_by_error(int error)
+{
+	switch (error) {
+	case -ENODATA:
+		return MARK_NONE;
+	case -EUCLEAN:
+		return MARK_OTHER;
+	case -ESTALE:
+	case -ENOENT:
+	case -EOPNOTSUPP: /* no file here has one */
+		return MARK_GONE;
+	default:
+		return MARK_UNKNOWN;
+	}
+}
+
+/* What the file of @h bears (with @remove: then). */
 static enum mark mark_of(struct fs *fs, const struct handle *h, const struct disk_id *id,
 			 bool remove)
 {
@@ -47,10 +64,8 @@ static enum mark mark_of(struct fs *fs, const struct handle *h, const struct dis
 	struct disk_id found;
 	int r = fd < 0 ? fd : disk_mark_read(fs->store->marks, fd, &found);
 
-	if (r == -ENODATA)
-		return MARK_NONE;
 	if (r < 0)
-		return r == -EUCLEAN ? MARK_OTHER : MARK_GONE;
+		return mark_by_error(r);
 	if (!same_id(&found, id))
 		return MARK_OTHER;
 	if (remove && disk_mark_remove(fs->store->marks, fd) == 0)
@@ -60,7 +75,9 @@ static enum mark mark_of(struct fs *fs, const struct handle *h, const struct dis
 
 static void finish_clear(struct fs *fs, const struct disk_header *h)
 {
-	if (mark_of(fs, &h->handle, &h->id, true) != MARK_OURS) /* no mark without a header */
+	enum mark mark = mark_of(fs, &h->handle, &h->id, true);
+
+	if (mark != MARK_OURS && mark != MARK_UNKNOWN) /* no mark without a header */
 		header_remove(fs->store->disks_fd, &h->id);
 	catalog_delete_disk(fs->catalog, &h->id);
 	assign_drop_row(fs, &h->handle);
@@ -107,6 +124,7 @@ static int load_header(const struct disk_id *id, int r, const struct disk_header
 		return 0;
 	case MARK_GONE:
 	case MARK_OTHER:
+	case MARK_UNKNOWN:
 		break;
 	}
 	return 0;
@@ -116,9 +134,12 @@ static int load_header(const struct disk_id *id, int r, const struct disk_header
 static void judge_row(struct fs *fs, const struct assigned *a)
 {
 	struct disk_header h;
+	enum mark mark;
 
-	if (header_read(fs->store->disks_fd, &a->id, &h) != -ENOENT ||
-	    mark_of(fs, &a->handle, &a->id, false) == MARK_OURS)
+	if (header_read(fs->store->disks_fd, &a->id, &h) != -ENOENT)
+		return;
+	mark = mark_of(fs, &a->handle, &a->id, false);
+	if (mark == MARK_OURS || mark == MARK_UNKNOWN)
 		return;
 	catalog_delete_disk(fs->catalog, &a->id);
 	assign_drop_row(fs, &a->handle);

@@ -93,8 +93,8 @@ int datastore_lock_note_pid(struct datastore *ds);
  * All of these: *ret_why says what to do. */
 int datastore_catalog_open(struct datastore *ds, struct catalog **ret, char **ret_why);
 
-/* The same without the check: for a worker that goes on after one that was killed.  LMDB is whole after
- * that, and the walk takes longer the more files there are. */
+/* The same without the check: for a worker that goes on after one that was killed.  LMDB is whole
+ * after that, and the walk takes longer the more files there are. */
 int datastore_catalog_reopen(struct datastore *ds, struct catalog **ret, char **ret_why);
 
 /* Put a new, empty catalog with a new incarnation in place of what there is (kept aside), and

@@ -34,10 +34,10 @@ struct fdref; /* one borrowed descriptor */
 int fdcache_new(int mount_fd, size_t capacity, struct fdcache **ret);
 void fdcache_free(struct fdcache *c); /* every borrower must have returned its own */
 
-/* How to find a file when opening its handle fails with -EACCES or -ESTALE, as Landlock makes it for
- * one whose name the kernel does not remember (fs/reconnect.h).  @find gets that error and returns
- * an O_PATH descriptor of the file, or a negative errno, which fdcache_get then returns.  Called
- * without locks, from any thread; call this before the first fdcache_get. */
+/* How to find a file when opening its handle fails with -EACCES or -ESTALE, as Landlock makes it
+ * for one whose name the kernel does not remember (fs/reconnect.h).  @find gets that error and
+ * returns an O_PATH descriptor of the file, or a negative errno, which fdcache_get then returns.
+ * Called without locks, from any thread; call this before the first fdcache_get. */
 typedef int (*fdcache_find)(void *data, const struct handle *h, int error);
 void fdcache_find_with(struct fdcache *c, fdcache_find find, void *data);
 

@@ -21,8 +21,8 @@ enum log_level {
  * still.  @name is kept, not copied. */
 void log_connect(const char *name);
 
-/* Send lines to the system log from now on instead of stderr; @name is kept, not copied.  Nobody ever
- * waits for the log: lines that it does not take are lost, and the next one says how many. */
+/* Send lines to the system log from now on instead of stderr; @name is kept, not copied.  Nobody
+ * ever waits for the log: lines that it does not take are lost, and the next one says how many. */
 void log_to_syslog(const char *name);
 
 /* Lines above @level are dropped.  The start value is LOG_LEVEL_NOTICE. */

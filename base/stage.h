@@ -114,16 +114,16 @@ static inline uint64_t stage_size(struct stage *st)
 	return atomic_load_explicit(&st->size, memory_order_acquire);
 }
 
-/* Which stage a thread is in at this moment: what a watchdog and a handler of a fatal signal tell of
- * it.  The name is a stage class's, which is never freed; NULL: the thread is in none. */
+/* Which stage a thread is in at this moment: what a watchdog and a handler of a fatal signal tell
+ * of it.  The name is a stage class's, which is never freed; NULL: the thread is in none. */
 typedef _Atomic(const char *) stage_mark;
 
 /* The calling thread's mark, which other threads may read for as long as it lives. */
 stage_mark *stage_mark_of_thread(void);
 const char *stage_running(void); /* may be called in a signal handler */
 
-/* For code of a stage that is not called by the wrappers (base/stack.c): what stage_enter returns goes
- * to stage_leave. */
+/* For code of a stage that is not called by the wrappers (base/stack.c): what stage_enter returns
+ * goes to stage_leave. */
 const char *stage_enter(const char *name);
 void stage_leave(const char *above);
 

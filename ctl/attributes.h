@@ -18,8 +18,8 @@ int attribute_read_json(const char *path, const char *name, json_t **ret); /* -E
  * errors are explained there as well. */
 int attribute_status(const char *path, json_t **ret, char **ret_why);
 
-/* Write @name ("policy", "apply", "resume") as user.weir.@name or, on a mount with policy-xattr=trusted,
- * as trusted.weir.@name.  @value NULL removes it. */
+/* Write @name ("policy", "apply", "resume") as user.weir.@name or, on a mount with
+ * policy-xattr=trusted, as trusted.weir.@name.  @value NULL removes it. */
 int attribute_write(const char *path, const char *name, const char *value);
 
 /* Strings and numbers of an object, with a value for what is absent or of another type. */

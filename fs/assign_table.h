@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fs/assign_table.h - what fs/assign_change.c and fs/assign_load.c need of the table in fs/assign.c. */
+/* fs/assign_table.h - what fs/assign_change.c and fs/assign_load.c need of the table in
+ * fs/assign.c. */
 #ifndef FS_ASSIGN_TABLE_H
 #define FS_ASSIGN_TABLE_H
 

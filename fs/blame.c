@@ -31,7 +31,8 @@ void blame_count(struct slate_blame *blame, const struct slate_request *fault, u
 	__atomic_store_n(&blame->node, fault->node, __ATOMIC_RELEASE);
 }
 
-/* That of @node, else a free one, else the one whose last fault is longest ago: quarantines last. */
+/* That of @node, else a free one, else the one whose last fault is longest ago: quarantines last.
+ */
 static struct slate_blame *place_for(struct blames *b, uint64_t node)
 {
 	struct slate_blame *best = slate_blame_at(b->slate, 0);

@@ -26,7 +26,8 @@ struct handle;
 int broker_client_new(int socket, int datastore_fd, struct broker_client **ret);
 void broker_client_free(struct broker_client *b); /* accepts NULL; the broker ends */
 
-/* Called, in whatever thread notices, when the broker is gone, before anybody gets -EIO for that. */
+/* Called, in whatever thread notices, when the broker is gone, before anybody gets -EIO for that.
+ */
 void broker_client_on_loss(struct broker_client *b, void (*on_loss)(void *data), void *data);
 
 /* As getxattr, setxattr, removexattr and listxattr for the file of @fd, which may be O_PATH, but

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fs/callbacks.h - what the kernel asks, one function an operation (fuse_lowlevel.h describes each).
+/* fs/callbacks.h - what the kernel asks, one function an operation (fuse_lowlevel.h describes
+ * each).
  *
  * Every callback replies exactly once, or hands the request to a disk's queue which will.
  */

@@ -34,8 +34,8 @@ size_t cover_depth(const struct cover *c)
 
 /* ---- the disk it belongs to -------------------------------------------------------------- */
 
-/* The disk that a descriptor says it is of: whose extent it is, or the snapshot's parent, and so on;
- * with @vm the VM that names one of them.  Remembered facts only. */
+/* The disk that a descriptor says it is of: whose extent it is, or the snapshot's parent, and so
+ * on; with @vm the VM that names one of them.  Remembered facts only. */
 static bool by_descriptor(struct fs *fs, const struct handle *h, bool vm, struct assigned *ret)
 {
 	struct handle at = *h, next;

@@ -35,8 +35,8 @@ size_t cover_depth(const struct cover *c);
  * anybody has the file open outside of us.  For the owner of the open state. */
 int cover_claim(struct fs *fs, struct node *node, struct cover *ret);
 
-/* True when the file is closed as far as we know and yet open somewhere: a mapping that outlived its
- * passthrough open, a process in the backing directory.  Takes the open state itself. */
+/* True when the file is closed as far as we know and yet open somewhere: a mapping that outlived
+ * its passthrough open, a process in the backing directory.  Takes the open state itself. */
 bool cover_is_held(struct fs *fs, struct node *node);
 
 /* True when an open must not pass through: stages, passthrough: never, or a disk or VM with a

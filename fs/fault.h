@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/fault.h - a signal that ends the worker, and the file it was working on at that moment.
  *
- * SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT and SIGSYS of our own making mark the slate's slot of the
- * thread they hit: the signal, and the stage that ran.  Then the process dies of that signal, as it
- * would have.  The next worker reads the marks (fs/blame.h).
+ * SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT and SIGSYS of our own making mark the slate's slot of
+ * the thread they hit: the signal, and the stage that ran.  Then the process dies of that signal,
+ * as it would have.  The next worker reads the marks (fs/blame.h).
  *
  * A signal that somebody sent (kill, systemd's watchdog, OOM) marks nothing, and neither does one
  * outside of a request or a piece of background work.

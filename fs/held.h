@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/held.h - the holder, as the worker sees it (fs/wire.h is what they say).
  *
- * The holder keeps what must outlive the worker: the mount, /dev/fuse, the slate, the ledger, and the
- * backing ids of files that are open past us.  When it dies the worker goes on serving, and whatever needs
- * the holder answers -EPIPE.
+ * The holder keeps what must outlive the worker: the mount, /dev/fuse, the slate, the ledger, and
+ * the backing ids of files that are open past us.  When it dies the worker goes on serving, and
+ * whatever needs the holder answers -EPIPE.
  *
  * Threads    any.  One question at a time: a lock is held over the round trip, which waits for
  *            the holder alone and never for the backing store (docs/locking.md).
@@ -30,8 +30,8 @@ bool held_alone(const struct held *h);	/* it is */
 /* Mount, trying to get the device number @wanted (0: any). */
 int held_mount(struct held *h, dev_t wanted, dev_t *ret);
 
-/* Requests are served from now on.  @r: -EOPNOTSUPP when the kernel cannot send requests again, so that
- * nobody can go on after us. */
+/* Requests are served from now on.  @r: -EOPNOTSUPP when the kernel cannot send requests again, so
+ * that nobody can go on after us. */
 int held_ready(struct held *h, int r);
 
 /* The backing id for the open slot @slot: of the file @fd, or a negative errno. */

@@ -14,7 +14,8 @@
  * a request, so nothing that a guest or an image holds can make it fail; it is what stands
  * between a worker's death and ENOTCONN.
  *
- * Waits      for mount(2), umount(2) and ioctls of /dev/fuse, and for nothing else.  It never touches
+ * Waits      for mount(2), umount(2) and ioctls of /dev/fuse, and for nothing else.  It never
+ * touches
  *            the mount: nobody answers there while the worker is dead.
  * Times      are CLOCK_MONOTONIC in ns; 0: never.
  *

@@ -244,8 +244,8 @@ static bool broker_is_gone(struct holder *h)
 	return !h->broker;
 }
 
-/* What a broker does for a dead worker must not come after what the next one does: it is gone before
- * that one starts.  Only a call that hangs in the backing store lets it live on. */
+/* What a broker does for a dead worker must not come after what the next one does: it is gone
+ * before that one starts.  Only a call that hangs in the backing store lets it live on. */
 void broker_end(struct holder *h)
 {
 	if (!h->broker)

@@ -78,7 +78,8 @@ void command_accept(struct holder *h)
 	_cleanup_(closep) int fd = accept4(h->listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0) {
-		/* Who waits stays in the queue, so the poll would not: nobody is asked for a while. */
+		/* Who waits stays in the queue, so the poll would not: nobody is asked for a while.
+		 */
 		if (errno != EAGAIN && errno != ECONNABORTED)
 			h->client_due = now_ns() + PAUSE_NS;
 		return;

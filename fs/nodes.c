@@ -421,8 +421,8 @@ static void promise(struct nodes *n, struct node *node, bool gone)
 		hurry(n);
 }
 
-/* Another thread has just found the file, too: the kernel must not hear of its id before it is in the
- * slate. */
+/* Another thread has just found the file, too: the kernel must not hear of its id before it is in
+ * the slate. */
 static void await_promise(struct node *node)
 {
 	while (atomic_load(&node->flags) & NODE_FRESH)

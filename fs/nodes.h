@@ -35,7 +35,7 @@ enum node_flags {
 	NODE_CLASSIFIED = 32, /* what it is was decided and is in the catalog (fs/recognise.h) */
 	NODE_LOOKING = 64, /* a job compares its size with what its stack thinks */
 	NODE_UNCAPPED = 128, /* its file capabilities were just removed (fs/attributes.c) */
-	NODE_LOST = 256, /* gone before this worker's time: its handle is none, only its epitaph is known */
+	NODE_LOST = 256, /* gone before this worker's time: only its epitaph is known */
 	NODE_UNPROMISED = 512, /* its id is neither in the slate nor in the catalog */
 	NODE_HINTS_NEW = 1024, /* parent or name are other ones than was promised */
 	NODE_FRESH = 2048, /* its id is about to be promised */
@@ -54,7 +54,8 @@ struct node {
 	uint64_t parent;
 	char *name;
 
-	/* fs/open.h: index of the slate's open slot plus one, 0: not open.  Its lock protects it. */
+	/* fs/open.h: index of the slate's open slot plus one, 0: not open.  Its lock protects it.
+	 */
 	uint32_t open;
 	_Atomic uint64_t size_seen; /* by the last getattr of an open file the daemon serves */
 	struct disk *disk; /* while the daemon serves it (fs/disk.h); same lock */

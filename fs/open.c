@@ -50,8 +50,8 @@ void opens_free(struct opens *o)
 	free(o);
 }
 
-/* A dead worker's open file: the kernel's handles are there, the disk is to be made again.  What fails
- * here is tried again by the next owner, and said to whoever needs the disk. */
+/* A dead worker's open file: the kernel's handles are there, the disk is to be made again.  What
+ * fails here is tried again by the next owner, and said to whoever needs the disk. */
 static int restore_disk(struct fs *fs, struct node *node)
 {
 	_fault_turn_ turn = {0};
@@ -480,7 +480,7 @@ void fs_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		if (!is_counted(NULL))
 			open_release(fs, at.node, fi->fh);
 		else if (!at.node->open)
-			tell_closed(fs, at.node, true); /* the worker before may not have come to it */
+			tell_closed(fs, at.node, true); /* the worker before may not have */
 	}
 	fuse_reply_err(req, 0);
 }

@@ -48,8 +48,8 @@ struct open_info open_state(struct fs *fs, struct node *node);
 /* Anybody: a glance that may be old when it returns. */
 struct open_info open_glance(struct fs *fs, struct node *node);
 
-/* The disk of an open file that the daemon serves, made if a restart has left it to be made.  NULL in
- * *ret: the file goes another way. */
+/* The disk of an open file that the daemon serves, made if a restart has left it to be made.  NULL
+ * in *ret: the file goes another way. */
 struct disk;
 int open_disk(struct fs *fs, struct node *node, struct disk **ret);
 

@@ -3,7 +3,8 @@
  *
  * What is in the list is allowed, everything else answers EPERM and is logged by the kernel
  * (audit, type 1326): an unforeseen call of the C library fails, and the mount goes on.  clone3
- * answers ENOSYS, because its flags lie in memory that a filter cannot see; the C library then uses clone.
+ * answers ENOSYS, because its flags lie in memory that a filter cannot see; the C library then uses
+ * clone.
  *
  * Not in the list, above all: execve, ptrace, the mount family, bpf, keyctl, kexec, modules,
  * ioctl, io_uring, userfaultfd, perf_event_open, process_vm_*, pidfd_*, setns, socket, connect, all

@@ -30,7 +30,8 @@ json_t *quarantine_json(struct fs *fs, struct node *node);
 /* Paths of all files in quarantine, a new array. */
 json_t *quarantine_list(struct fs *fs);
 
-/* End the quarantine of a file, and of a disk's extents; of the datastore's directory: of all.  Returns how many. */
+/* End the quarantine of a file, and of a disk's extents; of the datastore's directory: of all.
+ * Returns how many. */
 size_t quarantine_lift(struct fs *fs, struct node *node);
 
 /* Events and log lines for the faults that ended the worker before this one; once. */

@@ -37,13 +37,14 @@ static uint64_t birth_of(const struct statx *stx)
 	return (uint64_t)t->tv_sec * 1000000000u + t->tv_nsec;
 }
 
-/* The clock of the stamps moves by ticks, which another processor may see a little later; filesystems
- * with stamps of whole seconds cannot say it better at all. */
+/* The clock of the stamps moves by ticks, which another processor may see a little later;
+ * filesystems with stamps of whole seconds cannot say it better at all. */
 static bool born_since(const struct statx *stx, uint64_t begun_ns)
 {
 	uint64_t birth = birth_of(stx);
 
-	return birth + CLOCK_TICK_NS >= begun_ns || (birth % 1000000000u == 0 && birth >= begun_ns - 999999999u);
+	return birth + CLOCK_TICK_NS >= begun_ns ||
+	       (birth % 1000000000u == 0 && birth >= begun_ns - 999999999u);
 }
 
 static bool was_made(struct fs *fs, const struct slate_record *r)

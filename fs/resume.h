@@ -25,15 +25,15 @@
 
 #include "fs/fs.h"
 
-/* At the top of an operation that must not run twice, in its request thread.  True: it was done, and
- * *ret is what it came to: skip the step, go on with what follows it.  False: run it. */
+/* At the top of an operation that must not run twice, in its request thread.  True: it was done,
+ * and *ret is what it came to: skip the step, go on with what follows it.  False: run it. */
 bool resume_done(struct fs *fs, int *ret);
 
 /* The record's second half, for those that look for themselves (fs/xattr.c). */
 bool resume_begun(void);
 
-/* Bring back what a dead worker had in memory and the slate has kept; before requests are served.  An
- * error is for a moment (no memory, the catalog cannot be read): start anew. */
+/* Bring back what a dead worker had in memory and the slate has kept; before requests are served.
+ * An error is for a moment (no memory, the catalog cannot be read): start anew. */
 int resume_restore(struct fs *fs);
 
 #endif

@@ -114,8 +114,8 @@ static uint64_t offered_flags(const struct fuse_in_header *in)
 	return flags;
 }
 
-/* libfuse 3.14 composes the INIT reply without knowing these flags: add what both sides can.  With a
- * recorded exchange what was offered is what was agreed then. */
+/* libfuse 3.14 composes the INIT reply without knowing these flags: add what both sides can.  With
+ * a recorded exchange what was offered is what was agreed then. */
 static void patch_init(struct session *s, struct weir_init_out *out)
 {
 	uint64_t offered = offered_flags(self->request), want = 0;

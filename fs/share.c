@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/share.c - see fs/share.h.
  *
- * Who waits is counted before it looks at what runs, and who finishes is marked idle before it looks
- * at the count: so of two that meet, one sees the other.
+ * Who waits is counted before it looks at what runs, and who finishes is marked idle before it
+ * looks at the count: so of two that meet, one sees the other.
  */
 #include <string.h>
 

@@ -4,9 +4,9 @@
  * Reads and writes in the daemon's way are bounded by their disk's queue and the gate (fs/gate.h).
  * Everything else (fsync, fallocate, open, getattr, names in a directory...) runs in the thread
  * that received it, and when its backing store hangs, so does the thread.  While plenty of threads
- * have nothing to do that harms nobody, and nothing is looked at here.  When few are idle, a request
- * runs only while less than a share of the threads works on the same node; beyond that it waits
- * here, as memory, and who finishes any request takes it.
+ * have nothing to do that harms nobody, and nothing is looked at here.  When few are idle, a
+ * request runs only while less than a share of the threads works on the same node; beyond that it
+ * waits here, as memory, and who finishes any request takes it.
  *
  * The share is @most, but never more than half of the threads that are idle: several files that
  * hang, one after the other, leave threads for others, too.

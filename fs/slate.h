@@ -53,8 +53,8 @@
 
 struct slate;
 
-/* @memfd: of the holder, which stays the caller's; -1: private memory, for tests.  An empty one is made
- * to a slate; *ret_resumed says whether it was one already. */
+/* @memfd: of the holder, which stays the caller's; -1: private memory, for tests.  An empty one is
+ * made to a slate; *ret_resumed says whether it was one already. */
 int slate_new(int memfd, struct slate **ret, bool *ret_resumed);
 void slate_free(struct slate *s);
 uint32_t slate_version(void);
@@ -99,14 +99,14 @@ struct slate_request {
 	struct slate_record record;
 };
 
-/* A slot for a request thread, until slate_request_put.  NULL: all are taken, which cannot be with at
- * most SLATE_THREADS threads. */
+/* A slot for a request thread, until slate_request_put.  NULL: all are taken, which cannot be with
+ * at most SLATE_THREADS threads. */
 struct slate_request *slate_request_take(struct slate *s);
 void slate_request_put(struct slate *s, struct slate_request *q);
 struct slate_request *slate_request_at(struct slate *s, unsigned index); /* of SLATE_REQUESTS */
 
-/* The kernel sends @unique again: the slot in which a dead worker left its record, now the caller's as if
- * taken; NULL: nothing irrevocable was done for it. */
+/* The kernel sends @unique again: the slot in which a dead worker left its record, now the caller's
+ * as if taken; NULL: nothing irrevocable was done for it. */
 struct slate_request *slate_adopt(struct slate *s, uint64_t unique);
 
 /* The reply is written: nothing of it is needed any more. */
@@ -144,8 +144,8 @@ void slate_node_take(struct slate *s, struct catalog_node *nodes, uint32_t *slot
 void slate_node_committed(struct slate *s, const uint32_t *slots, size_t n);
 size_t slate_node_count(struct slate *s);
 
-/* What a dead worker promised, in order; called once, before anything is put.  @node has a handle of
- * length 0 when it is to be removed. */
+/* What a dead worker promised, in order; called once, before anything is put.  @node has a handle
+ * of length 0 when it is to be removed. */
 void slate_node_each(struct slate *s, void (*each)(void *data, const struct catalog_node *node),
 		     void *data);
 
@@ -178,8 +178,8 @@ const struct slate_open *slate_open_at(struct slate *s, uint32_t index);
 struct slate_counts slate_open_counts(struct slate *s, uint32_t index);
 void slate_open_free(struct slate *s, uint32_t index);
 
-/* Count opens and writers up or down, on behalf of the request @q (NULL: of none), so that it can be told
- * after a death whether it was done.  By the owner of the file's open state. */
+/* Count opens and writers up or down, on behalf of the request @q (NULL: of none), so that it can
+ * be told after a death whether it was done.  By the owner of the file's open state. */
 void slate_open_count(struct slate *s, struct slate_request *q, uint32_t index, int opens,
 		      int writers);
 /* True: a dead worker has counted for this request, in slot *ret. */

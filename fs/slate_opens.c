@@ -3,7 +3,8 @@
 #include "base/cleanup.h"
 #include "fs/slate_memory.h"
 
-/* Counts are one word, so that they change in one store: 24 bits of opens, 24 of writers, 16 of check. */
+/* Counts are one word, so that they change in one store: 24 bits of opens, 24 of writers, 16 of
+ * check. */
 #define COUNT_BITS 24
 #define COUNT_MASK ((1u << COUNT_BITS) - 1)
 

@@ -151,8 +151,8 @@ static int enter(struct fs *fs)
 	return r < 0 ? r : privilege_enter(&fs->options, fs->policy_directories);
 }
 
-/* What cannot be answered without it had better be asked again of the next worker, who gets a broker
- * with it.  Without a holder there is no next one. */
+/* What cannot be answered without it had better be asked again of the next worker, who gets a
+ * broker with it.  Without a holder there is no next one. */
 static void broker_is_lost(void *data)
 {
 	struct fs *fs = data;
@@ -495,7 +495,7 @@ static void warn_of_kernel(struct fs *fs)
 	struct utsname u;
 
 	if (!session_abilities(fs->session)->resend) {
-		log_warning("this kernel cannot send requests again (it takes Linux 6.9): if weir's "
+		log_warning("this kernel cannot send requests again (it takes Linux 6.9): if the "
 			    "worker dies, the mount is lost");
 		return;
 	}
@@ -578,7 +578,7 @@ int main(int argc, char **argv)
 		return r == -EPROTO || r == -EUCLEAN ? WIRE_EXIT_SLATE : WIRE_EXIT_FAILED;
 	r = serve(&fs);
 	if (r < 0 && held_ledger(fs.held)->device)
-		_exit(WIRE_EXIT_FAILED); /* files are open: the next worker needs the slate as it is */
+		_exit(WIRE_EXIT_FAILED); /* files are open: the slate is the next worker's */
 	stop(&fs);
 	return r < 0 ? WIRE_EXIT_FAILED : WIRE_EXIT_UNMOUNTED;
 }

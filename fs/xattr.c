@@ -41,8 +41,8 @@ static bool has_value(struct fs *fs, int fd, const char *name, const char *value
 	return n >= 0 && (size_t)n == size && !memcmp(session_scratch(), value, size);
 }
 
-/* XATTR_CREATE and removexattr: a worker that died around the call may have done it.  Only what can be
- * done once is recorded: a name that was free, a value that was there. */
+/* XATTR_CREATE and removexattr: a worker that died around the call may have done it.  Only what can
+ * be done once is recorded: a name that was free, a value that was there. */
 static void begin_change(const struct node *node, const char *name)
 {
 	if (resume_begun())
@@ -132,8 +132,9 @@ static void find_value(fuse_req_t req, const char **name, const char **value)
 	*value = *name + strlen(*name) + 1;
 }
 
-/* Weir's own attributes.  Taking a policy off a file (by removal, or an empty value) is many durable
- * steps; a worker that died after the one that counts has done it, and the second time there is none. */
+/* Weir's own attributes.  Taking a policy off a file (by removal, or an empty value) is many
+ * durable steps; a worker that died after the one that counts has done it, and the second time
+ * there is none. */
 static int change_control(fuse_req_t req, struct node *node, const char *name, const char *value,
 			  size_t size)
 {

@@ -13,6 +13,10 @@ import subprocess
 import threading
 import time
 
+# What a worker says that is replaced because its broker died; its clients see nothing.
+BROKER_LOG = ("ended with exit code 1; a new one starts", "the broker is gone",
+              "weir-broker: Input/output error")
+
 
 class Killer(threading.Thread):
     """victim: victim.Victim.  Ends after @kills, after @seconds, or when told to."""
@@ -94,6 +98,7 @@ class Killer(threading.Thread):
         pid = self.victim.broker()
         if pid:
             self.note("broker", pid)
+            self.victim.expected_log += BROKER_LOG
             os.kill(pid, signal.SIGKILL)
 
     def stop_and_go(self, pid):

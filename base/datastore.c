@@ -15,7 +15,8 @@
 #include "base/identity.h"
 #include "base/why.h"
 
-#define LOCK_WAIT_MS 2000
+#define LOCK_WAIT_MS  2000 /* for what a dead worker has left to die, too */
+#define FIRST_WAIT_MS 300  /* for a mount that was killed a moment ago */
 
 bool datastore_filesystem_is_local(int fd, const char **ret_name)
 {
@@ -195,7 +196,7 @@ static int lock_file(struct datastore *ds)
 
 static bool lock_file_is_ours(struct datastore *ds, unsigned flags)
 {
-	for (int left = flags & DATASTORE_TAKE_OVER ? LOCK_WAIT_MS : 0;; left--) {
+	for (int left = flags & DATASTORE_TAKE_OVER ? LOCK_WAIT_MS : FIRST_WAIT_MS;; left--) {
 		if (flock(ds->lock_fd, LOCK_EX | LOCK_NB) == 0)
 			return true;
 		if (errno != EWOULDBLOCK || left <= 0)

@@ -17,7 +17,8 @@ from guest_disks import Disk
 from guest_qemu import Guest
 
 # The worker's errors, rightly, when kill_holder() was there.
-HOLDER_GONE = re.compile("weir-holder is gone|the holder does not hear us")
+HOLDER_GONE = re.compile("weir-holder is gone|the holder does not hear us|"
+                         "the worker of .* was killed by signal 9")
 NEVER_ANSWERED = 20             # seconds without a new worker: the holder is at fault
 
 

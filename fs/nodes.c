@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fs/nodes.c - see fs/nodes.h: finding nodes, and what becomes of them. */
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,11 +15,11 @@ struct node *nodes_known(struct nodes *n, const struct handle *h)
 }
 
 /* Another thread has just found the file, too: the kernel must not hear of its id before it is in
- * the slate. */
-static void await_promise(struct node *node)
+ * the slate.  That thread may wait for room there; promised twice does no harm. */
+static void promise_if_fresh(struct nodes *n, struct node *node)
 {
-	while (atomic_load(&node->flags) & NODE_FRESH)
-		sched_yield();
+	if (atomic_load(&node->flags) & NODE_FRESH)
+		node_promise(n, node, false);
 }
 
 int nodes_find(struct nodes *n, const struct handle *h, uint64_t ino, bool directory,
@@ -33,7 +32,7 @@ int nodes_find(struct nodes *n, const struct handle *h, uint64_t ino, bool direc
 
 	found = nodes_by_handle(n, h, hash);
 	if (found) {
-		await_promise(found);
+		promise_if_fresh(n, found);
 		node_seen(n, found, parent, name);
 		*ret = found;
 		return 0;
@@ -53,7 +52,7 @@ int nodes_find(struct nodes *n, const struct handle *h, uint64_t ino, bool direc
 	found = nodes_insert(n, &node, hash);
 	if (node) { /* somebody was quicker; a fresh id is lost, there are enough */
 		node_free(node);
-		await_promise(found);
+		promise_if_fresh(n, found);
 	} else if (fresh) {
 		node_promise(n, found, false);
 		atomic_fetch_and(&found->flags, ~(uint32_t)NODE_FRESH);

@@ -10,21 +10,10 @@
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
+#include "base/fd_path.h"
 #include "base/header.h"
 
 #define MARK "trusted.weir.disk"
-
-struct fd_path {
-	char text[32];
-};
-
-static struct fd_path fd_path(int fd)
-{
-	struct fd_path p;
-
-	snprintf(p.text, sizeof p.text, "/proc/self/fd/%d", fd);
-	return p;
-}
 
 /* ---- by this process itself ---------------------------------------------------------------- */
 

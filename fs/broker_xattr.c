@@ -17,26 +17,15 @@
 
 #include <limits.h>
 
+#include "base/fd_path.h"
 #include "fs/broker_duties.h"
 #include "fs/broker_wire.h"
-
-struct file_path {
-	char text[32];
-};
-
-static struct file_path file_path(int fd)
-{
-	struct file_path p;
-
-	snprintf(p.text, sizeof p.text, "/proc/self/fd/%d", fd);
-	return p;
-}
 
 bool broker_is_beneath(int fd, const char *datastore)
 {
 	size_t len = strcmp(datastore, "/") ? strlen(datastore) : 0;
 	char path[PATH_MAX];
-	ssize_t n = readlink(file_path(fd).text, path, sizeof path - 1);
+	ssize_t n = readlink(fd_path(fd).text, path, sizeof path - 1);
 
 	if (n <= 0 || n == sizeof path - 1)
 		return false;
@@ -60,7 +49,7 @@ static long result(ssize_t n)
  * symlinks included. */
 long broker_xattr(const struct broker_question *q, int fd, char *value)
 {
-	struct file_path path = file_path(fd);
+	struct fd_path path = fd_path(fd);
 
 	if (q->kind == BROKER_XATTR_LIST)
 		return result(listxattr(path.text, value, BROKER_VALUE_MAX));

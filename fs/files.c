@@ -24,14 +24,6 @@ void reply_result(fuse_req_t req, int r)
 	fuse_reply_err(req, -r);
 }
 
-struct fd_path fd_path(int fd)
-{
-	struct fd_path p;
-
-	snprintf(p.text, sizeof p.text, "/proc/self/fd/%d", fd);
-	return p;
-}
-
 int node_fd(struct fs *fs, struct node *node, enum fd_kind kind, struct fdref **ret)
 {
 	int r = fdcache_get(fs->fds, &node->handle, kind, ret);

@@ -10,6 +10,7 @@
 #define FS_FS_H
 
 #include "base/datastore.h"
+#include "base/fd_path.h"
 #include "base/fdcache.h"
 #include "base/header.h"
 #include "base/paths.h"
@@ -102,12 +103,6 @@ void reply_result(fuse_req_t req, int r);
 
 /* openat, with a negative errno; when there is no descriptor left, idle ones make room first. */
 int open_with_room(struct fs *fs, int dirfd, const char *name, int flags, mode_t mode);
-
-/* "/proc/self/fd/N": a path of the very file, for calls that take no descriptor. */
-struct fd_path {
-	char text[32];
-};
-struct fd_path fd_path(int fd);
 
 struct node_scope { /* a node reference that ends with the scope */
 	struct fs *fs;

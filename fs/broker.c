@@ -5,8 +5,8 @@
  *                           -f: log to stderr
  *
  * Started by the holder beside each worker; ends when the worker's end of the socket is closed.
- * The duties are in fs/broker_xattr.c, fs/broker_holders.c and fs/broker_run.c; what may be asked
- * is in fs/broker_wire.h.  libc only, and no parsing of anything but fixed structs.
+ * The duties are in fs/broker_xattr.c, fs/broker_file_users.c and fs/broker_run.c; what may be
+ * asked is in fs/broker_wire.h.  libc only, and no parsing of anything but fixed structs.
  *
  * Invariant  whatever it is asked, it changes nothing but xattrs in two namespaces of files beneath
  *            the datastore, and starts nothing but programs of its own table.
@@ -111,7 +111,7 @@ static void xattr(struct broker *b, const struct asked *a)
 }
 
 /* In a child, which answers itself. */
-static int holders(struct broker *b, const struct asked *a)
+static int file_users(struct broker *b, const struct asked *a)
 {
 	pid_t pid;
 
@@ -124,7 +124,7 @@ static int holders(struct broker *b, const struct asked *a)
 		return broker_command_watch(&b->commands, pid, -1, HOLDERS_LIMIT_MS);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	answer(a,
-	       (long)broker_find_holders(a->q.device, a->q.backing, a->q.ino, b->worker, b->value,
+	       (long)broker_find_users(a->q.device, a->q.backing, a->q.ino, b->worker, b->value,
 					 sizeof b->value),
 	       b->value);
 	_exit(0);
@@ -183,8 +183,8 @@ static void serve(struct broker *b, struct asked *a)
 	case BROKER_CONNECT:
 		answer(a, connect_handle(b, a), NULL);
 		return;
-	case BROKER_HOLDERS:
-		r = holders(b, a);
+	case BROKER_FILE_USERS:
+		r = file_users(b, a);
 		if (r < 0)
 			answer(a, r, NULL);
 		return;

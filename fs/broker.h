@@ -45,7 +45,7 @@ ssize_t broker_listxattr(struct broker_client *b, int fd, char *ret, size_t size
 int broker_connect(struct broker_client *b, const struct handle *h);
 
 /* Who has the file open: lines "PID COMMAND\n".  *ret is malloc'ed. */
-int broker_holders(struct broker_client *b, dev_t device, dev_t backing, ino_t ino, char **ret);
+int broker_file_users(struct broker_client *b, dev_t device, dev_t backing, ino_t ino, char **ret);
 
 /* Start @program with @in and @out as descriptors 0 and 1.  *ret_status is the caller's: a struct
  * broker_exit comes out of it when the program has ended, or end of file when the broker died. */

@@ -176,12 +176,13 @@ int broker_connect(struct broker_client *b, const struct handle *h)
 	return (int)ask(b, &q, h, NULL, 0);
 }
 
-/* ---- holders, programs -------------------------------------------------------------------- */
+/* ---- users of a file, programs
+ * -------------------------------------------------------------------- */
 
-int broker_holders(struct broker_client *b, dev_t device, dev_t backing, ino_t ino, char **ret)
+int broker_file_users(struct broker_client *b, dev_t device, dev_t backing, ino_t ino, char **ret)
 {
 	struct broker_question q = {
-		.kind = BROKER_HOLDERS, .device = device, .backing = backing, .ino = ino};
+		.kind = BROKER_FILE_USERS, .device = device, .backing = backing, .ino = ino};
 	long r;
 
 	if (!b)

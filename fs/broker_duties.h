@@ -25,13 +25,14 @@ bool broker_is_beneath(int fd, const char *datastore);
  * errno; -EPERM: a name outside trusted.* and security.*. */
 long broker_xattr(const struct broker_question *q, int fd, char *value);
 
-/* ---- who holds a file (fs/broker_holders.c) ------------------------------------------------ */
+/* ---- who holds a file (fs/broker_file_users.c) ------------------------------------------------
+ */
 
-#define BROKER_HOLDERS_MAX 16
+#define BROKER_FILE_USERS_MAX 16
 
 /* Lines "PID COMMAND\n" into @text; how many bytes.  Looks at descriptors and mappings of all
  * processes but @not. Asks no filesystem (AT_STATX_DONT_SYNC): it does not hang with one. */
-size_t broker_find_holders(dev_t device, dev_t backing, ino_t ino, pid_t not, char *text,
+size_t broker_find_users(dev_t device, dev_t backing, ino_t ino, pid_t not, char *text,
 			   size_t room);
 
 /* ---- running programs (fs/broker_run.c) --------------------------------------------------- */

@@ -35,7 +35,7 @@ enum broker_kind {
 	BROKER_CONNECT,
 	/* device, backing, ino.  Answer: a line "PID COMMAND" for each process that has the file
 	 * open or mapped, at most 16 */
-	BROKER_HOLDERS,
+	BROKER_FILE_USERS,
 	/* [stdin, stdout, status] program, limit_ms.  Answer at once: it is started.  When it has
 	 * ended a struct broker_exit is written to status, which is a pipe. */
 	BROKER_RUN,

@@ -21,7 +21,8 @@ static uint32_t handle_bucket(const struct nodes *n, uint64_t hash)
 	return (uint32_t)(hash ^ (hash >> 32)) & (n->buckets - 1);
 }
 
-/* Buckets are a power of two of at least NODES_LOCKS, so a bucket's lock does not depend on growth. */
+/* Buckets are a power of two of at least NODES_LOCKS, so a bucket's lock does not depend on growth.
+ */
 pthread_mutex_t *nodes_id_lock(struct nodes *n, uint64_t id)
 {
 	return &n->id_locks[id_bucket(n, id) % NODES_LOCKS];

@@ -10,7 +10,7 @@
 #include "fs/disk.h"
 #include "fs/events.h"
 #include "fs/fault.h"
-#include "fs/holders.h"
+#include "fs/file_users.h"
 #include "fs/open.h"
 #include "fs/quarantine.h"
 #include "fs/recognise.h"
@@ -266,7 +266,8 @@ static void put_open(struct fs *fs, json_t *s, const struct running *run, const 
 	json_object_set_new(s, "opens", json_integer(run->open.opens));
 	if (pending)
 		json_object_set_new(s, "holders",
-				    holders_find(fs->broker, fs->mount_device, fs->device, st->st_ino));
+				    file_users_find(fs->broker, fs->mount_device, fs->device,
+						    st->st_ino));
 }
 
 /* ---- one object -------------------------------------------------------------------------- */
@@ -464,7 +465,8 @@ static void plan_open(struct fs *fs, struct node *node, json_t *plan, const stru
 	json_object_set_new(plan, "pending", json_boolean(waits));
 	if (node_attributes(fs, node, &st) == 0 && run.open.opens)
 		json_object_set_new(plan, "holders",
-				    holders_find(fs->broker, fs->mount_device, fs->device, st.st_ino));
+				    file_users_find(fs->broker, fs->mount_device, fs->device,
+						    st.st_ino));
 	if (waits)
 		json_object_set_new(plan, "needs",
 				    json_string("the file must be closed once: it is open in "

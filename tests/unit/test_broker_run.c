@@ -97,7 +97,7 @@ static void others_go_on(struct broker_rig *rig)
 		expect_end(status[i], true, 15);
 		expect_silence(out[i]);
 	}
-	check(broker_holders(rig->client, 1, 1, 1, &lines) == 0 && !*lines);
+	check(broker_file_users(rig->client, 1, 1, 1, &lines) == 0 && !*lines);
 	close(in);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fs/broker_holders.c - the broker's second duty: which processes have a file open.
+/* fs/broker_file_users.c - the broker's second duty: which processes have a file open.
  *
  * Runs in a child of the broker's, which is killed when it takes too long: a line of /proc can be
  * slow while its process is stuck.
@@ -103,7 +103,7 @@ static size_t add_holder(const char *pid, char *text, size_t room)
 	return len < 0 || (size_t)len >= room ? 0 : (size_t)len;
 }
 
-size_t broker_find_holders(dev_t device, dev_t backing, ino_t ino, pid_t not, char *text,
+size_t broker_find_users(dev_t device, dev_t backing, ino_t ino, pid_t not, char *text,
 			   size_t room)
 {
 	const struct wanted w = {device, backing, ino};
@@ -112,7 +112,7 @@ size_t broker_find_holders(dev_t device, dev_t backing, ino_t ino, pid_t not, ch
 	size_t len = 0;
 	unsigned n = 0;
 
-	while (d && n < BROKER_HOLDERS_MAX && (e = readdir(d))) {
+	while (d && n < BROKER_FILE_USERS_MAX && (e = readdir(d))) {
 		if (!isdigit((unsigned char)e->d_name[0]) || atoi(e->d_name) == not )
 			continue;
 		if (has_descriptor(e->d_name, &w) || has_mapping(e->d_name, &w)) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fs/holders.c - see fs/holders.h. */
+/* fs/file_users.c - see fs/file_users.h. */
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "fs/broker.h"
-#include "fs/holders.h"
+#include "fs/file_users.h"
 
 static void add_line(json_t *list, char *line)
 {
@@ -17,13 +17,13 @@ static void add_line(json_t *list, char *line)
 	json_array_append_new(list, one);
 }
 
-json_t *holders_find(struct broker_client *broker, dev_t device, dev_t backing, ino_t ino)
+json_t *file_users_find(struct broker_client *broker, dev_t device, dev_t backing, ino_t ino)
 {
 	_cleanup_(freep) char *text = NULL;
 	json_t *list = json_array();
 	char *next;
 
-	if (broker_holders(broker, device, backing, ino, &text) < 0)
+	if (broker_file_users(broker, device, backing, ino, &text) < 0)
 		return list;
 	for (char *line = text; *line; line = next) {
 		next = line + strcspn(line, "\n");
